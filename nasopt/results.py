@@ -1,0 +1,273 @@
+"""What each verb returns: frozen records, no behaviour beyond what follows from their fields.
+
+`nasopt.api` fills them, `nasopt.report` renders them as text, JSON and HTML. Units: MACs are multiply-accumulates (FLOPs are
+twice as many), bytes are bytes, times are milliseconds, drops are relative (0.13 is 13 % less).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = [
+    "BenchResult",
+    "Check",
+    "CompressResult",
+    "Cost",
+    "DiffResult",
+    "DoctorResult",
+    "ExplainResult",
+    "FrontPoint",
+    "FrozenGroup",
+    "Group",
+    "InspectResult",
+    "Latency",
+    "LatencyStats",
+    "LayerChange",
+    "NodeCost",
+    "TensorInfo",
+    "VerifyResult",
+]
+
+MACS_DEFINITION = (
+    "MACs are multiply-accumulates of Conv, ConvTranspose, Gemm and MatMul under the bound input shape, bias excluded; FLOPs = 2 x MACs."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A graph input or output as the file declares it; a dynamic dimension is its name (or ``"?"``)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    bound: tuple[int, ...] = ()
+    """The shape that the analysis used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Totals of one network."""
+
+    macs: int
+    params: int
+    activation_bytes: int
+    """Sum of the sizes of all tensors that nodes produce at run time."""
+    peak_activation_bytes: int
+    """Largest sum of live tensors while the nodes run in file order, inputs included."""
+    file_bytes: int
+    """Size on disk, external data included."""
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCost:
+    """One node's share. ``macs`` is None where the operator's cost is unknown."""
+
+    name: str
+    op: str
+    macs: int | None
+    params: int
+    activation_bytes: int
+    output_shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class InspectResult:
+    path: Path
+    cost: Cost
+    nodes: tuple[NodeCost, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    opset: dict[str, int]
+    ir_version: int
+    producer: str
+    unknown_operators: dict[str, int]
+    """Operators without a cost rule or shape: ``{"domain::Op": how often}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Channels that live and die together, unit by unit, and how many of them are kept.
+
+    ``channels_*`` count channels along the widest axis that the group labels; one unit is ``channels_before / units_before`` channels.
+    """
+
+    name: str
+    """The weight (and axis) that gives the group its name, e.g. ``layer1.0.conv1.weight``."""
+    members: tuple[str, ...]
+    """Every weight that is sliced, with its axis: ``layer1.0.conv1.weight[0]``."""
+    units_before: int
+    units_after: int
+    channels_before: int
+    channels_after: int
+    step: int
+    """The granularity, in channels, at which this group was cut (1 if it was left whole)."""
+    macs: int
+    """MACs of the nodes that the group touches, before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenGroup:
+    """Channels that cannot be removed, and why."""
+
+    name: str
+    channels: int
+    node: str
+    op: str
+    attribute: str
+    """What of the operator froze it: an attribute, an operand, 'graph output', 'preserved', …"""
+    reason: str
+    locked_macs: int
+    """MACs that no choice of channels can remove because of it."""
+    locked_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainResult:
+    path: Path
+    groups: tuple[Group, ...]
+    frozen: tuple[FrozenGroup, ...]
+    macs: int
+    reachable_macs: int
+    """MACs with every group cut to a single unit."""
+    unknown_operators: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyStats:
+    """Milliseconds of one network over the timed runs."""
+
+    median_ms: float
+    q1_ms: float
+    q3_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Two networks timed in turns on this machine."""
+
+    before: LatencyStats
+    after: LatencyStats
+    threads: int
+    runs: int
+    engine: str = "onnxruntime"
+    slower: bool = False
+    """True where the result is slower by more than the spread of the measurement."""
+
+    @property
+    def ratio(self) -> float:
+        """after / before, medians."""
+        return self.after.median_ms / self.before.median_ms
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPoint:
+    """One member of the Pareto front of the search."""
+
+    macs: int
+    params: int
+    peak_activation_bytes: int
+    saliency: float
+    """Share of the network's saliency that is kept, in [0, 1]."""
+    chosen: bool = False
+    output: Path | None = None
+    """Where its model was written (``--pareto``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    checks: tuple[Check, ...]
+    max_relative_error: float | None = None
+    """max|difference| / max|reference| over all outputs and inputs tried, structural edit against the masked original."""
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class CompressResult:
+    path: Path
+    output: Path | None
+    """None after a dry run."""
+    script: Path | None
+    before: Cost
+    after: Cost
+    asked: dict[str, float]
+    """Constraint (``flops``, ``params``, ``memory``) → relative drop that was asked for."""
+    drop: dict[str, float]
+    """Constraint → relative drop that was reached, for all three."""
+    groups: tuple[Group, ...]
+    frozen: tuple[FrozenGroup, ...]
+    edits: tuple[str, ...]
+    """The mutations applied, in order, one line each."""
+    granularity: str
+    """As asked: ``auto`` or a number."""
+    importance: str
+    saliency: float
+    front: tuple[FrontPoint, ...]
+    latency: Latency | None
+    verification: VerifyResult | None
+    seed: int
+    generations: int
+    evaluations: int
+    seconds: float
+    reached: bool
+    """False only with ``--best-effort``."""
+    command: str = ""
+    notes: tuple[str, ...] = ()
+    """What a clock or a measurement decided, and warnings worth a line."""
+
+    @property
+    def exit_code(self) -> int:
+        if not self.reached:
+            return 3
+        return 5 if self.latency is not None and self.latency.slower else 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """One node or tensor that differs between two models."""
+
+    name: str
+    kind: str
+    """``node added``, ``node removed``, ``attribute``, ``weight shape``, ``weight values``, ``shape``"""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiffResult:
+    before_path: Path
+    after_path: Path
+    before: Cost
+    after: Cost
+    changes: tuple[LayerChange, ...]
+    interface_equal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    path: Path
+    latency: LatencyStats
+    threads: int
+    runs: int
+    engine: str
+    against: Path | None = None
+    against_latency: LatencyStats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorResult:
+    versions: dict[str, str]
+    extras: dict[str, bool]
+    machine: dict[str, str]
+    problems: tuple[str, ...] = field(default=())
