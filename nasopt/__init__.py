@@ -1,0 +1,104 @@
+"""Make a trained ONNX network smaller: ONNX in, ONNX out, weights kept, no data set, no source code, no GPU.
+
+Each verb of the command line is a function here: it returns a record of `nasopt.results` or raises an error of `nasopt.errors`.
+Names are looked up when they are first used, so that ``import nasopt`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "explain", "inspect", "verify"})
+
+__all__ = [
+    "BenchResult",
+    "Check",
+    "CompressResult",
+    "ConstraintUnreachableError",
+    "Cost",
+    "DiffResult",
+    "DoctorResult",
+    "ExplainResult",
+    "FrontPoint",
+    "FrozenGroup",
+    "Group",
+    "InspectResult",
+    "InvalidEditError",
+    "Latency",
+    "LatencyStats",
+    "LayerChange",
+    "MissingExtraError",
+    "ModelNotSupportedError",
+    "NasoptError",
+    "NodeCost",
+    "TensorInfo",
+    "UsageError",
+    "VerificationError",
+    "VerifyResult",
+    "apply",
+    "bench",
+    "compress",
+    "diff",
+    "doctor",
+    "explain",
+    "inspect",
+    "verify",
+]
+
+if TYPE_CHECKING:
+    from nasopt.api.apply import apply
+    from nasopt.api.bench import bench
+    from nasopt.api.compress import compress
+    from nasopt.api.diff import diff
+    from nasopt.api.doctor import doctor
+    from nasopt.api.explain import explain
+    from nasopt.api.inspect import inspect
+    from nasopt.api.verify import verify
+    from nasopt.errors import (
+        ConstraintUnreachableError,
+        InvalidEditError,
+        MissingExtraError,
+        ModelNotSupportedError,
+        NasoptError,
+        UsageError,
+        VerificationError,
+    )
+    from nasopt.results import (
+        BenchResult,
+        Check,
+        CompressResult,
+        Cost,
+        DiffResult,
+        DoctorResult,
+        ExplainResult,
+        FrontPoint,
+        FrozenGroup,
+        Group,
+        InspectResult,
+        Latency,
+        LatencyStats,
+        LayerChange,
+        NodeCost,
+        TensorInfo,
+        VerifyResult,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    if name in _VERBS:
+        home = f"nasopt.api.{name}"
+    else:
+        home = "nasopt.errors" if name.endswith("Error") else "nasopt.results"
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""How good and how fast a candidate would be, without training or running it."""

@@ -1,0 +1,1 @@
+"""Published search spaces: their networks as graphs, their tables as loaders."""
