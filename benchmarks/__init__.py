@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that produce the figures of docs/benchmarks.md, and the networks they run on."""
