@@ -51,6 +51,9 @@ def infer(graph: Graph) -> Facts:
         onnx.checker.check_model(bare)
     except onnx.checker.ValidationError as error:
         raise ModelNotSupportedError(f"{graph.origin}: not a valid ONNX model: {_first_line(error)}") from None
+    for value in bare.graph.output:
+        # The declared output shapes may be dynamic; what the bound inputs make of them is inferred.
+        value.type.tensor_type.ClearField("shape")
     for weight in graph.weights.values():
         if weight.kind == "fill":
             # Its shape is known and its data is not needed.
@@ -103,13 +106,7 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
             bare.graph.input.append(make_tensor_value_info(weight.name, weight.dtype, weight.shape))
         elif weight.kind == "initializer":
             bare.graph.initializer.append(weight.proto)
-    for value in model.graph.output:
-        # The declared output shapes may be dynamic; what the bound inputs make of them is inferred.
-        output = bare.graph.output.add()
-        output.name = value.name
-        output.type.CopyFrom(value.type)
-        if output.type.HasField("tensor_type"):
-            output.type.tensor_type.ClearField("shape")
+    bare.graph.output.extend(model.graph.output)
     return bare
 
 

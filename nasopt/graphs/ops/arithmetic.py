@@ -1,0 +1,56 @@
+"""Element by element: activations, broadcast arithmetic, comparisons."""
+
+from __future__ import annotations
+
+from nasopt.graphs.channels import Barrier, Coupling
+from nasopt.graphs.graph import Node
+from nasopt.graphs.ops.registry import Operator, register
+
+_UNARY = """
+Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish
+Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish
+Tan Tanh ThresholdedRelu Trilu
+""".split()
+
+_BROADCAST = """
+Add And BitShift BitwiseAnd BitwiseOr BitwiseXor CastLike Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or Pow
+PRelu Sub Sum Where Xor
+""".split()
+
+
+def _pass_on(coupling: Coupling, node: Node) -> None:
+    """The first input's tracks; further inputs (Clip's bounds, Dropout's ratio) are scalars."""
+    for value in node.outputs:
+        coupling.put(value, coupling.of(node.inputs[0]))
+
+
+def _broadcast(coupling: Coupling, node: Node) -> None:
+    values = [value for value in node.inputs if value]
+    _hold_shapes_in_arithmetic(coupling, node)
+    if node.op == "CastLike":
+        values = values[:1]
+    coupling.put(node.outputs[0], coupling.merge(node, values))
+
+
+def _hold_shapes_in_arithmetic(coupling: Coupling, node: Node) -> None:
+    """A channel count that is computed into the data (attention's ``1 / sqrt(d)`` taken from a Shape) must not change."""
+    graph = coupling.graph
+    if node.outputs[0] in graph.constants:
+        return
+    for value in node.inputs:
+        for source in graph.shape_sources.get(value, ()):
+            barrier = Barrier(node.name, node.op, "computed size", f"'{node.name}' computes with a size of '{source}'")
+            for track in coupling.of(source):
+                coupling.freeze(track, barrier)
+
+
+def _trilu(coupling: Coupling, node: Node) -> None:
+    rank = len(coupling.graph.shape(node.inputs[0]))
+    barrier = Barrier(node.name, node.op, "diagonal", f"'{node.name}' depends on positions along its last two axes")
+    tracks = [coupling.rigid(track, (rank - 2, rank - 1), barrier) for track in coupling.of(node.inputs[0])]
+    coupling.put(node.outputs[0], tracks)
+
+
+register([name for name in _UNARY if name != "Trilu"], Operator(_pass_on))
+register(_BROADCAST, Operator(_broadcast))
+register("Trilu", Operator(_trilu))
