@@ -143,6 +143,7 @@ def solve(coupling: Coupling) -> Units:
         coupling.equations += extra
         unit_of, count = _classes(coupling.atoms, coupling.equations)
     tracks = {value: tuple(unit_of[track] for track in own) for value, own in coupling.tracks.items() if own}
+    _hold_products(coupling)
     footprint, width = _footprints(tracks, count)
     held: dict[int, Barrier] = {}
     for atoms, barrier in coupling.barriers:
@@ -207,6 +208,15 @@ def _rectangles(tracks: dict[str, tuple[Track, ...]], unit_of: Ints) -> Iterator
             corner = track[tuple(slice(None) if axis == free else slice(0, 1) for axis in range(track.ndim))]
             wide, narrow = np.broadcast_arrays(track, corner)
             yield wide.reshape(-1), narrow.reshape(-1)
+
+
+def _hold_products(coupling: Coupling) -> None:
+    """Two tracks along one axis (a flattened product of two choices) have no single length to count by: both stay."""
+    for value, own in coupling.tracks.items():
+        crowded = {axis for track in own for axis in spans(track) if sum(other.shape[axis] > 1 for other in own) > 1}
+        for track in own if crowded else ():
+            if crowded.intersection(spans(track)):
+                coupling.freeze(track, Barrier(value, "coupling", "product", f"'{value}' holds a product of two choices of channels"))
 
 
 def _varying(track: Track) -> int | None:

@@ -1,0 +1,245 @@
+"""What a network costs, and what every choice of channels would cost.
+
+MACs are multiply-accumulates of Conv, ConvTranspose, Gemm and MatMul under the bound input shape, bias excluded. Parameters are the
+elements of all floating-point weights except the running statistics of BatchNormalization. Activation bytes are the tensors that nodes
+produce; the peak is the largest sum of live ones while nodes run in file order, inputs included.
+
+Each of these is a sum of products of axis lengths, and each axis length is an affine function of how many units each group keeps.
+`CostTable` holds these forms as arrays, so that a population is costed by a few matrix products and never by building models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx.helper import tensor_dtype_to_np_dtype
+from scipy.sparse import csr_array
+
+from nasopt.graphs.graph import Graph, Node
+from nasopt.graphs.ops import Macs, operator_of
+from nasopt.graphs.units import Units
+
+__all__ = ["CostTable", "NodeUse", "Totals", "node_uses", "totals", "unknown_operators"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUse:
+    """One node's share of the costs; `macs` is None where its operator is not known."""
+
+    node: Node
+    macs: int | None
+    params: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    macs: int
+    params: int
+    activation_bytes: int
+    peak_activation_bytes: int
+
+
+def node_macs(graph: Graph, node: Node) -> Macs | None:
+    """The cost form of a node; None where the operator is not known or its shapes depend on the data."""
+    operator = operator_of(node)
+    if operator is None:
+        return None
+    try:
+        return operator.macs(graph, node)
+    except KeyError:
+        return None
+
+
+def node_uses(graph: Graph) -> list[NodeUse]:
+    """Every node's share. A weight that several nodes read is counted at the first."""
+    counted: set[str] = set()
+    statistics = _running_statistics(graph)
+    uses = []
+    for node in graph.nodes:
+        form = node_macs(graph, node)
+        macs = None if form is None else form.coefficient * math.prod(graph.shape(value)[axis] for value, axis in form.dims)
+        own = [name for name in node.inputs if name in graph.weights and graph.is_float(name) and name not in counted | statistics]
+        counted.update(own)
+        params = sum(graph.weights[name].size for name in dict.fromkeys(own))
+        uses.append(NodeUse(node, macs, params, sum(_bytes(graph, name) for name in _produced(graph, node))))
+    return uses
+
+
+def totals(graph: Graph) -> Totals:
+    """The network's costs."""
+    uses = node_uses(graph)
+    live, sizes = _liveness(graph)
+    peak = int((live @ np.array(sizes, np.float64)).max(initial=0.0)) if sizes else 0
+    return Totals(sum(use.macs or 0 for use in uses), sum(use.params for use in uses), sum(use.activation_bytes for use in uses), peak)
+
+
+def unknown_operators(graph: Graph) -> dict[str, int]:
+    """Operators that have no cost rule here, or whose shapes depend on the data, and how often they occur."""
+    found: dict[str, int] = {}
+    for node in graph.nodes:
+        if node_macs(graph, node) is None:
+            found[node.qualified] = found.get(node.qualified, 0) + 1
+    return found
+
+
+class CostTable:
+    """Costs of a whole population at once.
+
+    A candidate is a row of integers: how many units each group of `units.groups` keeps.
+    """
+
+    def __init__(self, units: Units) -> None:
+        self.units = units
+        graph = units.graph
+        self._group_of = np.full(units.count, -1, np.int64)
+        for index, group in enumerate(units.groups):
+            self._group_of[group.units] = index
+        self._forms: dict[tuple[int, ...], int] = {(1, *([0] * len(units.groups))): 0}
+        macs: list[tuple[int, list[int]]] = []
+        for node in graph.nodes:
+            form = node_macs(graph, node)
+            if form is not None and form.coefficient:
+                macs.append(self._term(form.coefficient, form.dims))
+        statistics = _running_statistics(graph)
+        params = [
+            self._term(1, [(name, axis) for axis in range(len(weight.shape))])
+            for name, weight in graph.weights.items()
+            if graph.is_float(name) and name in graph.consumers and name not in statistics
+        ]
+        live, sizes = _liveness(graph)
+        self._live = live
+        names = _live_values(graph)
+        assert len(names) == len(sizes)
+        activations = [self._term(_item(graph, name), [(name, axis) for axis in range(len(graph.shape(name)))]) for name in names]
+        forms = np.array(list(self._forms), np.float64)
+        self._constant, self._matrix = forms[:, 0], forms[:, 1:]
+        self._macs, self._params = _Terms.merged(macs), _Terms.merged(params)
+        self._activations = _Terms.plain(activations)
+        self._produced = np.array([name not in graph.inputs for name in names])
+
+    def macs(self, kept: Ints) -> Floats:
+        """MACs of each candidate; `kept` is (population, groups)."""
+        return self._macs.total(self._sizes(kept))
+
+    def params(self, kept: Ints) -> Floats:
+        """Parameters of each candidate."""
+        return self._params.total(self._sizes(kept))
+
+    def activation_bytes(self, kept: Ints) -> Floats:
+        """Bytes of all tensors that nodes produce, per candidate."""
+        each = self._activations.each(self._sizes(kept))
+        return np.asarray(each[:, self._produced].sum(axis=1))
+
+    def peak_activation_bytes(self, kept: Ints) -> Floats:
+        """Peak of live activation bytes, per candidate."""
+        each = self._activations.each(self._sizes(kept))
+        return np.asarray((self._live @ each.T).max(axis=0)) if each.shape[1] else np.zeros(len(kept))
+
+    def _sizes(self, kept: Ints) -> Floats:
+        return np.asarray(kept, np.float64) @ self._matrix.T + self._constant
+
+    def _term(self, coefficient: int, dims: Iterable[tuple[str, int]]) -> tuple[int, list[int]]:
+        """A product of axis lengths: fixed lengths go into the coefficient, the others are numbers of affine forms."""
+        graph, varying = self.units.graph, []
+        for value, axis in dims:
+            form = self._affine(value, axis)
+            if form is None:
+                coefficient *= graph.shape(value)[axis]
+            else:
+                varying.append(self._forms.setdefault(form, len(self._forms)))
+        return coefficient, sorted(varying)
+
+    def _affine(self, value: str, axis: int) -> tuple[int, ...] | None:
+        """An axis length as ``constant + Σ slices · kept``; None where nothing along it can go."""
+        rows = self.units.axes.get((value, axis))
+        if not rows:
+            return None
+        owners = self._group_of[rows[0].classes]
+        if (owners < 0).all():
+            return None
+        fixed = int((owners < 0).sum())
+        counts = np.bincount(owners[owners >= 0], minlength=len(self.units.groups))
+        lengths = np.array([len(group) for group in self.units.groups])
+        return (fixed, *(counts // lengths).tolist())
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Products of affine forms: `coefficients[t] * Π sizes[forms[t, :]]`, form 0 being the constant 1."""
+
+    coefficients: Floats
+    forms: Ints
+
+    @staticmethod
+    def plain(terms: Sequence[tuple[int, list[int]]]) -> _Terms:
+        width = max((len(forms) for _, forms in terms), default=0)
+        table = np.zeros((len(terms), width), np.int64)
+        for row, (_, forms) in enumerate(terms):
+            table[row, : len(forms)] = forms
+        return _Terms(np.array([coefficient for coefficient, _ in terms], np.float64), table)
+
+    @staticmethod
+    def merged(terms: Sequence[tuple[int, list[int]]]) -> _Terms:
+        """Like `plain`, terms over the same forms added up."""
+        sums: dict[tuple[int, ...], int] = {}
+        for coefficient, forms in terms:
+            sums[tuple(forms)] = sums.get(tuple(forms), 0) + coefficient
+        return _Terms.plain([(coefficient, list(forms)) for forms, coefficient in sums.items()])
+
+    def each(self, sizes: Floats) -> Floats:
+        result = np.broadcast_to(self.coefficients, (len(sizes), len(self.coefficients)))
+        for column in self.forms.T:
+            result = result * sizes[:, column]
+        return result
+
+    def total(self, sizes: Floats) -> Floats:
+        return np.asarray(self.each(sizes).sum(axis=1))
+
+
+def _running_statistics(graph: Graph) -> set[str]:
+    return {name for node in graph.nodes if node.op == "BatchNormalization" and not node.domain for name in node.inputs[3:5]}
+
+
+def _produced(graph: Graph, node: Node) -> list[str]:
+    """Outputs that exist at run time: not the stored and folded ones."""
+    return [name for name in node.outputs if name in graph.shapes and name not in graph.weights and name not in graph.constants]
+
+
+def _live_values(graph: Graph) -> list[str]:
+    return [name for name in graph.inputs if name in graph.shapes] + [name for node in graph.nodes for name in _produced(graph, node)]
+
+
+def _item(graph: Graph, name: str) -> int:
+    dtype = graph.dtypes.get(name, 1)
+    try:
+        return int(np.dtype(tensor_dtype_to_np_dtype(dtype)).itemsize)
+    except (KeyError, TypeError):
+        return 0
+
+
+def _bytes(graph: Graph, name: str) -> int:
+    return math.prod(graph.shape(name)) * _item(graph, name)
+
+
+def _liveness(graph: Graph) -> tuple[csr_array, list[int]]:
+    """Which values are alive while each node runs (nodes × values), and the values' bytes."""
+    names = _live_values(graph)
+    column = {name: place for place, name in enumerate(names)}
+    last = {name: max((node.index for node, _ in graph.consumers.get(name, ())), default=-1) for name in names}
+    last.update({name: len(graph.nodes) - 1 for name in graph.outputs if name in last})
+    rows, columns = [], []
+    for name in names:
+        born = graph.producers[name].index if name in graph.producers else 0
+        lives = range(born, max(born, last[name]) + 1)
+        rows.extend(lives)
+        columns.extend([column[name]] * len(lives))
+    live = csr_array((np.ones(len(rows)), (rows, columns)), (max(1, len(graph.nodes)), max(1, len(names))))
+    return live if names else csr_array((max(1, len(graph.nodes)), 0)), [_bytes(graph, name) for name in names]
