@@ -16,9 +16,10 @@ test: .venv-test/ready
 	.venv-test/bin/mypy
 	.venv-test/bin/pytest --numprocesses 2
 
+# An earlier install may have left build/, and setuptools would pack what it finds there.
 .venv-demo/ready: pyproject.toml constraints.txt $(shell find nasopt -name '*.py' -o -path '*/templates/*')
 	$(PYTHON) -m venv --clear .venv-demo
-	rm -rf build # of an earlier install: setuptools would pack what it finds there
+	rm -rf build
 	.venv-demo/$(INSTALL) . scikit-learn
 	touch $@
 
