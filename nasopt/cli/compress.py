@@ -1,0 +1,128 @@
+"""``nasopt compress``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nasopt.cli.config import config_option
+from nasopt.cli.options import force_option, input_shape_option, model_argument, output_file, seed_option, threads_option, verb
+from nasopt.cli.types import drop, granularity
+from nasopt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nasopt.cli.terminal import Terminal
+    from nasopt.results import CompressResult
+
+__all__ = ["command"]
+
+
+@verb(
+    "compress",
+    summary="Make a model smaller; its weights stay.",
+    examples="""
+    nasopt compress net.onnx --flops-drop 0.13 -o small.onnx
+    nasopt compress net.onnx --flops-drop 0.3 --params-drop 0.2 -o small.onnx --report report.html
+    nasopt compress net.onnx --flops-drop 0.5 --preserve '*head*' --dry-run
+    nasopt compress net.onnx --config nasopt.toml -o small.onnx --json > result.json
+    """,
+)
+@model_argument()
+@click.option("-o", "--output", type=output_file, help="Where to write the result; its edit script goes beside it.")
+@click.option("--flops-drop", type=drop, metavar="SHARE", help="Ask for this much less computation (MACs): 0.13 is 13 % less.")
+@click.option("--params-drop", type=drop, metavar="SHARE", help="Ask for this many fewer parameters.")
+@click.option("--memory-drop", type=drop, metavar="SHARE", help="Ask for this much less peak activation memory.")
+@click.option("--best-effort", is_flag=True, help="Write the nearest network if the drop is out of reach.")
+@click.option("--dry-run", is_flag=True, help="Search and report, but write no model.")
+@force_option()
+@input_shape_option()
+@click.option("--preserve", metavar="GLOB", multiple=True, help="Keep the channels of matching weights or nodes. Repeatable.")
+@click.option("--granularity", type=granularity, metavar="auto|N", default="auto", show_default=True, help="Step of channel counts.")
+@click.option("--importance", metavar="NAME", help="How the importance of channels is estimated.")
+@click.option("--simplify/--no-simplify", default=True, help="Remove identities, dead branches, duplicates (default) or not.")
+@click.option("--fold-batchnorm/--no-fold-batchnorm", help="Fold BatchNorm into convolutions or not (default).")
+@seed_option()
+@click.option("--generations", type=click.IntRange(min=1), metavar="N", help="Generations of the search.")
+@click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop the search after this long.")
+@click.option("--pareto", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write models along the Pareto front, too.")
+@click.option("--latency/--no-latency", default=True, help="Time the network before and after (default) or not.")
+@threads_option()
+@click.option("--report", type=output_file, metavar="FILE.html", help="Write a report to look at or print.")
+@config_option()
+def command(
+    terminal: Terminal,
+    model: Path,
+    output: Path | None,
+    *,
+    flops_drop: float | None,
+    params_drop: float | None,
+    memory_drop: float | None,
+    latency: bool,
+    report: Path | None,
+    dry_run: bool,
+    force: bool,
+    **options: Any,
+) -> int:
+    """Make MODEL smaller until it costs as little as asked, and keep its weights.
+
+    Ends with exit code 3 if no admissible network is small enough (nothing is written, unless --best-effort),
+    and with 5 if the result is slower than MODEL (it is written).
+    """
+    if flops_drop is None and params_drop is None and memory_drop is None:
+        msg = "nothing to reach: say how much smaller, e.g. --flops-drop 0.13 (or --params-drop, --memory-drop)"
+        raise UsageError(msg)
+    if output is None and not dry_run:
+        msg = "nowhere to write: name the result with -o OUT.onnx, or only look with --dry-run"
+        raise UsageError(msg)
+    if report is not None:
+        _check_report(report, model, output, force=force)
+
+    from nasopt.api.compress import compress
+
+    with terminal.progress() as progress:
+        result = compress(
+            model,
+            output,
+            flops_drop=flops_drop,
+            params_drop=params_drop,
+            memory_drop=memory_drop,
+            measure_latency=latency,
+            dry_run=dry_run,
+            force=force,
+            command=terminal.command,
+            progress=progress,
+            **options,
+        )
+    return _present(terminal, result, report)
+
+
+def _check_report(report: Path, model: Path, output: Path | None, *, force: bool) -> None:
+    from nasopt.cli.files import check_target
+
+    for other in (model, output):
+        if other is not None and report.resolve() == other.resolve():
+            msg = f"--report {report} would overwrite {'MODEL' if other is model else 'the output'}"
+            raise UsageError(msg)
+    check_target(report, force=force)
+
+
+def _present(terminal: Terminal, result: CompressResult, report: Path | None) -> int:
+    from nasopt.report import json, text
+
+    if report is not None:
+        from nasopt.cli.files import write_text
+        from nasopt.report.html import page
+
+        write_text(report, page(result))
+    code = terminal.show(
+        lambda: json.compress(result),
+        lambda style: text.compress(result, style, verbosity=terminal.verbosity),
+        exit_code=result.exit_code,
+    )
+    if result.latency is not None and result.latency.slower:
+        terminal.warn(f"SLOWER: the result takes {result.latency.ratio:.2f} times as long as {result.path} on this machine")
+    if not result.reached:
+        terminal.warn("NOT REACHED: the result is the nearest that was found")
+    return code
