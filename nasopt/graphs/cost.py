@@ -53,9 +53,11 @@ def node_macs(graph: Graph, node: Node) -> Macs | None:
     if operator is None:
         return None
     try:
-        return operator.macs(graph, node)
+        form = operator.macs(graph, node)
     except KeyError:
         return None
+    known = form is not None and all(value in graph.shapes for value, _ in form.dims)
+    return form if known else None
 
 
 def node_uses(graph: Graph) -> list[NodeUse]:

@@ -28,6 +28,9 @@ __all__ = ["LIMIT", "Facts", "fold_constants", "infer", "skeleton"]
 ROUNDS = 12
 """Each round of inference and folding resolves at least one more level of computed shapes; real networks need two or three."""
 
+SAME_SHAPE = frozenset({"GroupNormalization"})
+"""Operators that keep their input's shape and for which onnx has no inference."""
+
 Array = np.ndarray[Any, Any]
 
 
@@ -69,6 +72,12 @@ def infer(graph: Graph) -> Facts:
         unknown = {name for node in graph.nodes for name in node.outputs if name and name not in shapes}
         if not unknown:
             break
+        passed_on = {
+            node.outputs[0]: node.inputs[0]
+            for node in graph.nodes
+            if node.op in SAME_SHAPE and node.outputs[0] in unknown and node.inputs[0] in shapes
+        }
+        bare.graph.value_info.extend(make_tensor_value_info(name, dtypes[source], shapes[source]) for name, source in passed_on.items())
         # A computed operand of a node whose outputs are still open: hand its value to the inference.
         fresh = {
             name
@@ -77,7 +86,7 @@ def infer(graph: Graph) -> Facts:
             for name in node.inputs
             if name in constants and name not in substituted and name not in graph.weights
         }
-        if not fresh:
+        if not fresh and not passed_on:
             break
         _substitute(bare, {name: constants[name] for name in fresh})
         substituted |= fresh

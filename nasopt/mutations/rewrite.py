@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import defs
-from onnx.helper import make_attribute, make_node
+from onnx.helper import make_attribute, make_node, make_tensor_value_info, np_dtype_to_tensor_dtype
 from onnx.numpy_helper import from_array
 
 from nasopt.errors import InvalidEditError
@@ -72,11 +72,11 @@ class _Rewriter:
     def keep(self, value: str, axis: int) -> Mask | None:
         return self.units.keep(value, axis, self.removed)
 
-    def set_attribute(self, node: Node, name: str, value: int | list[int]) -> None:
+    def set_attribute(self, node: Node, name: str, value: int | list[int] | None) -> None:
         proto = self.model.graph.node[node.index]
         kept = [attribute for attribute in proto.attribute if attribute.name != name]
         del proto.attribute[:]
-        proto.attribute.extend([*kept, make_attribute(name, value)])
+        proto.attribute.extend(kept if value is None else [*kept, make_attribute(name, value)])
 
     def set_operand(self, node: Node, slot: int, attribute: str, value: Array) -> None:
         if attribute in defs.get_schema(node.op, self.graph.opset).attributes:
@@ -89,7 +89,7 @@ class _Rewriter:
         known = self.graph.constants.get(name)
         if known is not None and known.shape == value.shape and (known == value).all():
             return
-        fresh = self._store(node, f"{node.name}.{attribute}", value)
+        fresh = self._store(f"{node.name}.{attribute}", value)
         proto = self.model.graph.node[node.index]
         proto.input.extend([""] * (slot + 1 - len(proto.input)))
         proto.input[slot] = fresh
@@ -138,17 +138,16 @@ class _Rewriter:
             ours = (wanted != current) | (follows[name] != current)
             delta = np.where(ours, wanted - follows[name], 0).astype(wanted.dtype)
             if delta.any():
-                step, total = self._store(node, f"{node.name}.fewer", delta), self._name(f"{node.name}.size")
+                step, total = self._store(f"{node.name}.fewer", delta), self._name(f"{node.name}.size")
                 self._insert(node, make_node("Add", [name, step], [total], name=self._name(f"{node.name}.correct")))
                 self.model.graph.node[node.index].input[slot] = total
 
-    def _store(self, node: Node, name: str, value: Array) -> str:
-        """A new constant for `node`: an initializer, or a Constant node where initializers would have to be listed among the inputs."""
+    def _store(self, name: str, value: Array) -> str:
+        """A new initializer; before IR version 4 they are listed among the inputs, as this file's others are."""
         name = self._name(name)
-        if self.model.ir_version >= 4:
-            self.model.graph.initializer.append(from_array(value, name))
-        else:
-            self._insert(node, make_node("Constant", [], [name], name=self._name(f"{name}.node"), value=from_array(value, name)))
+        self.model.graph.initializer.append(from_array(value, name))
+        if self.model.ir_version < 4:
+            self.model.graph.input.append(make_tensor_value_info(name, np_dtype_to_tensor_dtype(value.dtype), value.shape))
         return name
 
     def _insert(self, before: Node, proto: onnx.NodeProto) -> None:

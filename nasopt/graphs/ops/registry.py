@@ -53,7 +53,8 @@ class Rewrite(Protocol):
     def keep(self, value: str, axis: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
         """Which slices stay along an axis (not negative); None where all do."""
 
-    def set_attribute(self, node: Node, name: str, value: int | list[int]) -> None: ...
+    def set_attribute(self, node: Node, name: str, value: int | list[int] | None) -> None:
+        """Sets an attribute; None takes it away."""
 
     def set_operand(self, node: Node, slot: int, attribute: str, value: Array) -> None:
         """Replaces a constant operand, wherever this opset keeps it (attribute or input)."""

@@ -75,6 +75,8 @@ def _split_sizes(rewrite: Rewrite, node: Node) -> None:
         keep = rewrite.keep(value, axis)
         sizes.append(graph.shape(value)[axis] if keep is None else int(keep.sum()))
     rewrite.set_operand(node, 1, "split", np.array(sizes, np.int64))
+    if "num_outputs" in node.attrs:
+        rewrite.set_attribute(node, "num_outputs", None)  # it stands for equal parts, which these need not be
 
 
 def _slice_operands(graph: Graph, node: Node) -> tuple[tuple[slice, ...], list[int]] | None:

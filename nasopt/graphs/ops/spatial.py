@@ -52,7 +52,9 @@ def _depth_to_space(coupling: Coupling, node: Node) -> None:
     order = (0, 1, 4, 2, 5, 3) if column_major else (0, 3, 4, 1, 5, 2)
     tracks = [reshape_track(track, (n, c, h, w), split).transpose(order) for track in coupling.of(node.inputs[0])]
     joined = tuple(split[axis] for axis in order)
-    coupling.put(node.outputs[0], [reshape_track(track, joined, (n, c // b**2, h * b, w * b)) for track in tracks])
+    barrier = Barrier(node.name, node.op, "blocksize", f"'{node.name}' lays these channels out in space")
+    outgoing = [coupling.rigid(reshape_track(track, joined, (n, c // b**2, h * b, w * b)), (2, 3), barrier) for track in tracks]
+    coupling.put(node.outputs[0], [track for track in outgoing if max(track.shape[2:]) == 1])
 
 
 def _space_to_depth(coupling: Coupling, node: Node) -> None:
