@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
+
+from benchmarks.cache import cache_dir
 
 from .registry import NETWORKS, Network
 
@@ -20,12 +21,6 @@ EXPORTERS = {
 }
 TOLERANCE = 1e-4
 VERSION = 1  # part of the file name: raise it when a definition or its weights change
-
-
-def cache_dir() -> Path:
-    path = Path(os.environ.get("NASOPT_BENCH_CACHE") or Path.home() / ".cache" / "nasopt-bench")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def build(name: str, exporter: str = "dynamo", *, fresh: bool = False) -> Path:

@@ -1,0 +1,169 @@
+"""Accuracy of an ONNX network on real images: CIFAR-10's test set, LFW pairs, a thousand ImageNet photographs.
+
+The images are those of `$NASOPT_DATA/images`; the protocol is that of `$NASOPT_DATA/models/evaluate.py`. Decoded pixels stay in the
+benchmark cache, so that only the first evaluation pays for the JPEGs.
+
+    python -m benchmarks.accuracy_data {cifar10,lfw,imagenet} MODEL.onnx [--limit N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.cache import cache_dir
+
+Task = Literal["cifar10", "lfw", "imagenet"]
+Array = npt.NDArray[Any]
+CIFAR_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
+CIFAR_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
+BATCH = 50
+
+
+def data_dir() -> Path:
+    """The folder with `images` and `models`."""
+    value = os.environ.get("NASOPT_DATA")
+    if not value or not (Path(value) / "images").is_dir():
+        raise FileNotFoundError("NASOPT_DATA must name the folder that holds images/ and models/")
+    return Path(value)
+
+
+def evaluate(model: str | Path | bytes, task: Task, *, limit: int | None = None, threads: int = 1) -> float:
+    """Accuracy in 0..1: of classification (ImageNet: top-1), or of verification for LFW."""
+    return float(details(model, task, limit=limit, threads=threads)["accuracy"])
+
+
+def details(model: str | Path | bytes, task: Task, *, limit: int | None = None, threads: int = 1) -> dict[str, float]:
+    """`accuracy`, `count` (images or pairs), `error` (its standard error), and `top5` or `auc` where the task has them."""
+    run = runner(model, threads)
+    result = {"cifar10": _cifar10, "lfw": _lfw, "imagenet": _imagenet}[task](run, limit)
+    p, n = result["accuracy"], result["count"]
+    return result | {"error": float(np.sqrt(p * (1 - p) / n))}
+
+
+def runner(model: str | Path | bytes, threads: int = 1) -> Callable[[Iterable[Array]], Array]:
+    """Runs batches through ONNX Runtime and joins the first outputs."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batches: np.concatenate([session.run(None, {name: np.ascontiguousarray(x, np.float32)})[0] for x in batches])
+
+
+def batches(pixels: Array, mean: Array | float, std: Array | float) -> Iterable[Array]:
+    """Bytes, channels last → normalised floats, channels first."""
+    for i in range(0, len(pixels), BATCH):
+        yield ((pixels[i : i + BATCH].astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
+
+
+# -- the tasks
+
+
+def _cifar10(run: Callable[[Iterable[Array]], Array], limit: int | None) -> dict[str, float]:
+    pixels, labels = cifar10(limit=limit)
+    right = run(batches(pixels, CIFAR_MEAN, CIFAR_STD)).argmax(1) == labels
+    return {"accuracy": float(right.mean()), "count": len(labels)}
+
+
+def _imagenet(run: Callable[[Iterable[Array]], Array], limit: int | None) -> dict[str, float]:
+    pixels = decoded("imagenet_sample_1000", _joined)
+    labels = np.arange(0, len(pixels), max(1, len(pixels) // (limit or len(pixels))))
+    top = np.argsort(-run(batches(pixels[labels], 127.0, 128.0)), 1)[:, :5]
+    hits = top == labels[:, None]
+    return {"accuracy": float(hits[:, 0].mean()), "top5": float(hits.any(1).mean()), "count": len(labels)}
+
+
+def _lfw(run: Callable[[Iterable[Array]], Array], limit: int | None) -> dict[str, float]:
+    """Cosine of embeddings joined with those of the mirror image; the threshold is chosen on four folds, measured on the fifth."""
+    pixels = decoded("lfw_pairs_a", _joined)
+    with np.load(_images("lfw_pairs_a")) as z:
+        step = max(1, len(z["same"]) // (limit or len(z["same"])))
+        pairs, same, fold = z["pairs"][::step], z["same"][::step].astype(bool), z["fold"][::step]
+    wanted, at = np.unique(pairs, return_inverse=True)
+    at = at.reshape(pairs.shape)
+    faces = pixels[wanted]
+    vectors = np.concatenate([run(batches(faces, 127.5, 128.0)), run(batches(faces[:, :, ::-1], 127.5, 128.0))], 1)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = (vectors[at[:, 0]] * vectors[at[:, 1]]).sum(1)
+    thresholds, accuracies = np.linspace(-1, 1, 2001), []
+    said = (cosine[None] > thresholds[:, None]) == same[None]
+    for k in range(5):
+        best = int(said[:, fold != k].mean(1).argmax())
+        accuracies.append(said[best, fold == k].mean())
+    auc = float((cosine[same][:, None] > cosine[~same][None]).mean())
+    return {"accuracy": float(np.mean(accuracies)), "auc": auc, "count": len(same)}
+
+
+# -- pixels
+
+
+def cifar10(split: str = "test", limit: int | None = None) -> tuple[Array, Array]:
+    """Images (bytes, channels last) and labels; a prefix of a multiple of ten is balanced."""
+    name = f"cifar10_{split}"
+    with np.load(_images(name)) as z:
+        labels = z["labels"].astype(np.int64)
+    return decoded(name, _cifar_pixels)[:limit], labels[:limit]
+
+
+def decoded(name: str, decode: Callable[[Path], Array]) -> Array:
+    """The pixels of a data set, from the cache or decoded into it; read as a memory map."""
+    source = _images(name)
+    target = cache_dir() / "pixels" / f"{name}.{source.stat().st_size}.npy"
+    if not target.exists():
+        target.parent.mkdir(exist_ok=True)
+        draft = target.with_suffix(f".{os.getpid()}")
+        with draft.open("wb") as file:
+            np.save(file, decode(source))
+        draft.replace(target)
+    pixels: Array = np.load(target, mmap_mode="r")
+    return pixels
+
+
+def _images(name: str) -> Path:
+    return data_dir() / "images" / f"{name}.npz"
+
+
+def _pixels(jpeg: bytes) -> Array:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+
+
+def _cifar_pixels(path: Path) -> Array:
+    """All files share one JPEG header."""
+    with np.load(path) as z:
+        header, scans, at = z["header"].tobytes(), z["scans"].tobytes(), z["offsets"]
+    return np.stack([_pixels(header + scans[a:b]) for a, b in pairwise(at)])
+
+
+def _joined(path: Path) -> Array:
+    with np.load(path) as z:
+        blob, at = z["jpeg"], z["offsets"]
+    return np.stack([_pixels(blob[a:b].tobytes()) for a, b in pairwise(at)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Accuracy of an ONNX network on real images.")
+    parser.add_argument("task", choices=["cifar10", "lfw", "imagenet"])
+    parser.add_argument("model")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--threads", type=int, default=1)
+    a = parser.parse_args()
+    print(json.dumps({"task": a.task, "model": Path(a.model).name} | details(a.model, a.task, limit=a.limit, threads=a.threads)))
+
+
+if __name__ == "__main__":
+    main()
