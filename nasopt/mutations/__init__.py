@@ -1,5 +1,11 @@
-"""How a network may change.
+"""How a network may change: the contract and registry of mutations, one mutation a file, importances of channels, the compiled
+search space, and edit scripts that replay a result."""
 
-The contract of a mutation, one mutation a file, the importances that channels are ranked by, the search space compiled from a
-base network, and the edit script that records what was done.
-"""
+from __future__ import annotations
+
+from nasopt.mutations import fold_batchnorm as fold_batchnorm
+from nasopt.mutations import prune_channels as prune_channels
+from nasopt.mutations import simplify as simplify
+from nasopt.mutations.contract import MUTATIONS as MUTATIONS
+from nasopt.mutations.contract import Edit as Edit
+from nasopt.mutations.contract import apply_edit as apply_edit

@@ -143,8 +143,9 @@ class _Masker:
     def _share(mask: Array, axes: tuple[int, ...]) -> float:
         """Elements there were, per element that stays, along the reduced axes."""
         varying = [axis for axis in axes if mask.shape[axis] > 1]
-        corner = mask[tuple(slice(None) if axis in varying else slice(0, 1) for axis in range(mask.ndim))]
-        return float(corner.size / corner.sum())
+        others = tuple(axis for axis in range(mask.ndim) if axis not in varying)
+        stays = mask.any(axis=others)  # a box: along the reduced axes the same elements stay in every row that stays at all
+        return float(stays.size / stays.sum()) if varying else 1.0
 
     def _op(self, op: str, *inputs: str, **attributes: Any) -> str:
         self._count += 1
