@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasopt import __version__
-from nasopt.cli.terminal import Terminal, silence_stdout
+from nasopt.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -97,10 +98,17 @@ def main() -> None:
     try:
         application.main()
     finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            silence_stdout()
+        _flush()
+
+
+def _flush() -> None:
+    """Flushes stdout; if its reader has gone, the rest goes nowhere, or the interpreter would complain about it at its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -79,10 +79,8 @@ class Terminal:
 
     def out(self, text: str) -> None:
         """Writes to stdout; a reader that has gone away (``| head``) is no error."""
-        try:
+        with suppress(BrokenPipeError):
             print(text, flush=True)
-        except BrokenPipeError:
-            silence_stdout()
 
     def say(self, text: str) -> None:
         """Writes one line to stderr."""
@@ -117,10 +115,3 @@ class Terminal:
                 last = stage
 
         return tell
-
-
-def silence_stdout() -> None:
-    """Sends what is still written to stdout nowhere, so that the interpreter does not complain about the closed pipe at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

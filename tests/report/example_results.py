@@ -1,0 +1,182 @@
+"""Results made by hand: a small one of each kind, ResNet-56 as it might come out, and a network with many groups and long names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from nasopt.results import (
+    BenchResult,
+    Check,
+    CompressResult,
+    Cost,
+    DiffResult,
+    DoctorResult,
+    ExplainResult,
+    FrontPoint,
+    FrozenGroup,
+    Group,
+    InspectResult,
+    Latency,
+    LatencyStats,
+    LayerChange,
+    NodeCost,
+    TensorInfo,
+    VerifyResult,
+)
+
+BEFORE = Cost(
+    macs=125_485_696, params=855_770, activation_bytes=5_214_248, peak_activation_bytes=1_048_576, file_bytes=3_471_204, nodes=173
+)
+AFTER = Cost(macs=108_100_352, params=702_314, activation_bytes=4_902_952, peak_activation_bytes=983_040, file_bytes=2_858_110, nodes=171)
+
+FROZEN = (
+    FrozenGroup("fc.weight[0]", 10, "/fc/Gemm", "Gemm", "graph output", "these channels are the output 'logits'", 640, 640 / 125_485_696),
+    FrozenGroup(
+        "input[1]", 3, "/conv1/Conv", "Conv", "graph input", "these channels are the input 'image'", 442_368, 442_368 / 125_485_696
+    ),
+    FrozenGroup(
+        "layer2.0.shortcut", 32, "/layer2/0/Pad", "Pad", "pads", "the padded channels are not a multiple of the group", 9_437_184, 0.0752
+    ),
+)
+
+VERIFIED = VerifyResult(
+    checks=(
+        Check("checker", ok=True, detail="onnx.checker accepts the file"),
+        Check("interface", ok=True, detail="names, types and order of inputs and outputs are those of the original"),
+        Check("shapes", ok=True, detail="every inferred shape holds"),
+        Check("masked reference", ok=True, detail="5 random inputs, largest relative error 3.2e-07"),
+    ),
+    max_relative_error=3.2e-07,
+)
+NOT_VERIFIED = VerifyResult(checks=(VERIFIED.checks[0], Check("interface", ok=False, detail="output 'logits' is missing")))
+
+LATENCY = Latency(before=LatencyStats(4.1234, 4.0512, 4.2671), after=LatencyStats(3.4821, 3.4402, 3.6007), threads=1, runs=50)
+SLOWER = Latency(before=LatencyStats(4.12, 4.05, 4.26), after=LatencyStats(5.04, 4.98, 5.21), threads=1, runs=50, slower=True)
+
+
+def front(before: Cost, after: Cost, size: int) -> tuple[FrontPoint, ...]:
+    """Makes a curve as searches find them; the chosen point costs what `after` costs."""
+    points = []
+    for index in range(size):
+        kept = 0.05 + 0.95 * (index + 1) / size
+        wobble = 1 + 0.02 * ((index * 7) % 5 - 2) / 2
+        saliency = min(1.0, kept ** (0.35 * wobble))
+        points.append(
+            FrontPoint(round(before.macs * kept), round(before.params * kept), round(before.peak_activation_bytes * kept), saliency)
+        )
+    points.append(FrontPoint(after.macs, after.params, after.peak_activation_bytes, (after.macs / before.macs) ** 0.35, chosen=True))
+    return tuple(sorted(points, key=lambda point: point.macs))
+
+
+def resnet_groups() -> tuple[Group, ...]:
+    groups = []
+    for stage, width in enumerate((16, 32, 64), start=1):
+        stem = ("conv1.weight", f"layer{stage}.0.conv1.weight")[stage > 1]
+        groups.append(
+            Group(f"stage{stage}: {stem}", (f"{stem}[0]", f"layer{stage}.0.bn1.weight[0]"), width, width, width, width, 1, 21_000_000)
+        )
+        for block in range(9):
+            name = f"layer{stage}.{block}.conv1.weight"
+            cut = 0 if (block * stage) % 4 == 1 else (16 if stage > 1 else 8) * (2 if stage == 3 and block > 5 else 1)
+            members = (f"{name}[0]", f"layer{stage}.{block}.conv2.weight[1]")
+            step = 1 if cut == 0 else 16 if stage > 1 else 8
+            groups.append(Group(name, members, width, width - cut, width, width - cut, step, 4_718_592))
+    return tuple(groups)
+
+
+RESNET = CompressResult(
+    path=Path("models/resnet56.onnx"),
+    output=Path("out/resnet56-small.onnx"),
+    script=Path("out/resnet56-small.onnx.json"),
+    before=BEFORE,
+    after=AFTER,
+    asked={"flops": 0.135, "params": 0.1},
+    drop={"flops": 1 - AFTER.macs / BEFORE.macs, "params": 1 - AFTER.params / BEFORE.params, "memory": 0.0625},
+    groups=resnet_groups(),
+    frozen=FROZEN,
+    edits=("remove-identities: 2 nodes", "prune-channels layer1.0.conv1.weight: 16 -> 8", "prune-channels layer2.1.conv1.weight: 32 -> 16"),
+    granularity="auto",
+    importance="coupled-l2",
+    saliency=0.9487,
+    front=front(BEFORE, AFTER, 39),
+    latency=LATENCY,
+    verification=VERIFIED,
+    seed=7,
+    generations=60,
+    evaluations=4_800,
+    seconds=6.42,
+    reached=True,
+    command="nasopt compress models/resnet56.onnx --flops-drop 0.135 --params-drop 0.1 --seed 7 -o out/resnet56-small.onnx",
+    notes=("generations were bounded by the clock: 60 of at most 200", "latency was measured on a machine with 2 cores"),
+)
+DRY = replace(RESNET, output=None, script=None, latency=None, verification=None, notes=(), edits=(), frozen=(), front=RESNET.front[:1])
+SLOW = replace(RESNET, latency=SLOWER)
+MISSED = replace(RESNET, asked={"flops": 0.9}, reached=False)
+
+_LONG = (
+    "model/backbone/stages.{}/blocks.{}/mobile_inverted_conv/inverted_bottleneck/depthwise_separable/point_wise/conv/weight_quantised_no"
+)
+
+
+def long_groups(number: int = 120) -> tuple[Group, ...]:
+    groups = []
+    for index in range(number):
+        width = (24, 48, 96, 192, 384, 768)[index * 6 // number]
+        after = width if index % 3 == 0 else max(8, width - (index % 5 + 1) * width // 8 // 8 * 8)
+        name = _LONG.format(index // 10, index % 10)
+        groups.append(Group(name, (f"{name}[0]",), width, after, width, after, 1 if after == width else 8, 1_000_000 * (index + 1)))
+    return tuple(groups)
+
+
+_BIG = Cost(
+    macs=4_089_184_256, params=25_503_912, activation_bytes=88_412_160, peak_activation_bytes=12_845_056, file_bytes=102_146_730, nodes=411
+)
+_BIGGER_HALF = replace(
+    _BIG, macs=2_044_101_120, params=14_803_112, activation_bytes=61_200_000, peak_activation_bytes=9_633_792, file_bytes=59_313_000
+)
+LONG = replace(
+    RESNET,
+    path=Path("efficientnet_v2_l_in21k_finetuned_on_customer_images_2024_final_export_opset18.onnx"),
+    output=Path("efficientnet_v2_l_in21k_finetuned_on_customer_images_2024_final_export_opset18.half.onnx"),
+    before=_BIG,
+    after=_BIGGER_HALF,
+    asked={"flops": 0.5},
+    drop={"flops": 0.5001, "params": 0.4196, "memory": 0.25},
+    groups=long_groups(),
+    frozen=tuple(
+        replace(FROZEN[2], name=_LONG.format(9, n), locked_share=0.08 / (n + 1), locked_macs=9_000_000 // (n + 1)) for n in range(14)
+    ),
+    front=front(_BIG, _BIGGER_HALF, 120),
+    latency=replace(SLOWER, threads=4),
+    notes=(),
+)
+
+INSPECT = InspectResult(
+    path=Path("net.onnx"),
+    cost=BEFORE,
+    nodes=(
+        NodeCost("/conv1/Conv", "Conv", 442_368, 432, 65_536, (1, 16, 32, 32)),
+        NodeCost("/bn1/BatchNormalization", "BatchNormalization", 0, 64, 65_536, (1, 16, 32, 32)),
+        NodeCost("/custom/Odd", "Odd", None, 0, 0, None),
+    ),
+    inputs=(TensorInfo("image", "float32", ("N", 3, 32, 32), (1, 3, 32, 32)),),
+    outputs=(TensorInfo("logits", "float32", ("N", 10), (1, 10)),),
+    opset={"": 17, "com.example": 1},
+    ir_version=8,
+    producer="pytorch 2.13.0",
+    unknown_operators={"com.example::Odd": 1},
+)
+EXPLAIN = ExplainResult(Path("net.onnx"), RESNET.groups, FROZEN, BEFORE.macs, 3_912_704, {"com.example::Odd": 1})
+DIFF = DiffResult(
+    Path("net.onnx"),
+    Path("small.onnx"),
+    BEFORE,
+    AFTER,
+    (LayerChange("conv1.weight", "weight shape", "16x3x3x3", "8x3x3x3"),),
+    interface_equal=True,
+)
+BENCH = BenchResult(Path("small.onnx"), LATENCY.after, 1, 50, "onnxruntime", Path("net.onnx"), LATENCY.before)
+BENCH_ALONE = replace(BENCH, against=None, against_latency=None)
+DOCTOR = DoctorResult({"nasopt": "0.1.0", "onnx": "1.20.0"}, {"torch": True, "tf": False}, {"cpu": "2 cores"}, ())
+SICK = replace(DOCTOR, problems=("onnxruntime 1.10 is too old: pip install -U onnxruntime",))
