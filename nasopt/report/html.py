@@ -118,7 +118,7 @@ def _front(result: CompressResult) -> str:
         return ""
     flops = result.asked.get("flops")
     lead = (
-        f"The {plural(len(result.front), 'best trade-off')} that the search found: how much of the network's saliency "
+        f"{plural(len(result.front), 'trade-off')} that the search found: how much of the network's saliency "
         f"({_text(result.importance)}) is kept at which cost. Hover over a point for its figures."
     )
     plot = svg.pareto(result.front, result.before.macs, None if flops is None else 1 - flops)
