@@ -21,7 +21,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from benchmarks.cache import cache_dir
 
 DEPTHS = {"resnet20": 3, "resnet56": 9}
 DROPS = (0.135, 0.30, 0.50)
+RANKINGS = ("global", "local")
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 VERSION = 1
 
@@ -223,20 +224,24 @@ def peer(network: str, importance: str, ranking: str, drop: float, *, fresh: boo
     return result
 
 
-def peers(networks: list[str], drops: list[float], *, fresh: bool = False, limit: int | None = None) -> Iterator[Peer]:
+def peers(
+    networks: Sequence[str], drops: Sequence[float], rankings: Sequence[str] = RANKINGS, *, fresh: bool = False, limit: int | None = None
+) -> Iterator[Peer]:
     for network in networks:
-        for ranking in ("global", "local"):
+        for ranking in rankings:
             for importance in importances():
                 for drop in drops:
                     yield peer(network, importance, ranking, drop, fresh=fresh, limit=limit)
 
 
-def document(networks: list[str], drops: list[float], *, fresh: bool = False, limit: int | None = None) -> dict[str, Any]:
+def document(
+    networks: Sequence[str], drops: Sequence[float], rankings: Sequence[str] = RANKINGS, *, fresh: bool = False, limit: int | None = None
+) -> dict[str, Any]:
     """All results as one JSON document, with the best of each network and drop."""
     import torch_pruning as tp
 
     rows = []
-    for row in peers(networks, drops, fresh=fresh, limit=limit):
+    for row in peers(networks, drops, rankings, fresh=fresh, limit=limit):
         print(row, file=sys.stderr, flush=True)
         rows.append(row)
     best = {}
@@ -259,11 +264,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Torch-Pruning on the CIFAR ResNets; prints one JSON document.")
     parser.add_argument("--network", choices=DEPTHS, action="append")
     parser.add_argument("--drop", type=float, action="append")
+    parser.add_argument("--ranking", choices=RANKINGS, action="append")
     parser.add_argument("--limit", type=int, help="only the first images of the test set")
     parser.add_argument("--fresh", action="store_true", help="compute again what the cache holds")
     a = parser.parse_args()
     torch.set_num_threads(1)
-    print(json.dumps(document(a.network or list(DEPTHS), a.drop or list(DROPS), fresh=a.fresh, limit=a.limit), indent=1))
+    print(json.dumps(document(a.network or list(DEPTHS), a.drop or DROPS, a.ranking or RANKINGS, fresh=a.fresh, limit=a.limit), indent=1))
 
 
 if __name__ == "__main__":
