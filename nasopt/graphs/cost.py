@@ -23,7 +23,7 @@ from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops import Macs, operator_of
 from nasopt.graphs.units import Units
 
-__all__ = ["CostTable", "NodeUse", "Totals", "node_uses", "totals", "unknown_operators"]
+__all__ = ["CostTable", "NodeUse", "Totals", "node_macs", "node_uses", "totals", "unknown_operators"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -237,7 +237,8 @@ def _liveness(graph: Graph) -> tuple[csr_array, list[int]]:
     column = {name: place for place, name in enumerate(names)}
     last = {name: max((node.index for node, _ in graph.consumers.get(name, ())), default=-1) for name in names}
     last.update({name: len(graph.nodes) - 1 for name in graph.outputs if name in last})
-    rows, columns = [], []
+    rows: list[int] = []
+    columns: list[int] = []
     for name in names:
         born = graph.producers[name].index if name in graph.producers else 0
         lives = range(born, max(born, last[name]) + 1)

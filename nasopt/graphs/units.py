@@ -7,7 +7,7 @@ importance, how many is one gene of the search.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +73,7 @@ class Units:
         count: number of units.
         groups: what can be pruned.
         frozen: what cannot, by barrier.
+        why_rigid: for a value without channels, what made it so.
     """
 
     graph: Graph
@@ -82,6 +83,7 @@ class Units:
     count: int
     groups: tuple[UnitGroup, ...]
     frozen: tuple[FrozenUnits, ...]
+    why_rigid: Callable[[str], Barrier]
 
     @cached_property
     def axes(self) -> dict[tuple[str, int], list[Axis]]:
@@ -165,7 +167,7 @@ def solve(coupling: Coupling) -> Units:
             frozen.append(FrozenUnits(name, free, whole))
         for barrier in dict.fromkeys(reason for reason in reasons if reason is not None):
             frozen.append(FrozenUnits(name, units[[reason == barrier for reason in reasons]], barrier))
-    return Units(coupling.graph, tracks, tuple(coupling.sources), unit_of, count, tuple(groups), tuple(frozen))
+    return Units(coupling.graph, tracks, tuple(coupling.sources), unit_of, count, tuple(groups), tuple(frozen), coupling.why_rigid)
 
 
 def _apply_rule(coupling: Coupling, node: Node) -> None:

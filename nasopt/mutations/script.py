@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ from nasopt.errors import InvalidEditError, UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.mutations import Edit, apply_edit
 
-__all__ = ["Script", "read_script", "replay"]
+__all__ = ["Script", "read_script", "refer_to_script", "replay", "script_of"]
 
 SCHEMA = "nasopt/script/1"
+
+METADATA_KEY = "nasopt.script"
+"""The entry of a result's metadata that names its script, which lies beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def read_script(path: str | Path) -> Script:
         raise InvalidEditError(f"{path}: the edit script is damaged (a field is missing or has the wrong type)") from None
 
 
-def replay(model: onnx.ModelProto, edits: Sequence[Edit], input_shapes: dict[str, tuple[int, ...]], origin: str) -> onnx.ModelProto:
+def replay(model: onnx.ModelProto, edits: Sequence[Edit], input_shapes: Mapping[str, Sequence[int]], origin: str) -> onnx.ModelProto:
     """Applies edits one after the other; each sees the model that the one before it left.
 
     Raises:
@@ -95,6 +98,25 @@ def replay(model: onnx.ModelProto, edits: Sequence[Edit], input_shapes: dict[str
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidEditError(f"{origin}: a '{edit.kind}' edit of the script is damaged ({error})") from None
     return model
+
+
+def refer_to_script(model: onnx.ModelProto, path: Path) -> None:
+    """Names a script in the metadata of the model that it makes."""
+    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend([*kept, onnx.StringStringEntryProto(key=METADATA_KEY, value=path.name)])
+
+
+def script_of(path: Path, model: onnx.ModelProto) -> Path | None:
+    """The script beside a result: the one that its metadata name, else the one with its name; None where there is none.
+
+    Args:
+        path: the result's file.
+        model: its content.
+    """
+    named = [Path(entry.value).name for entry in model.metadata_props if entry.key == METADATA_KEY]
+    places = [path.with_name(name) for name in [*named, f"{path.stem}.json", f"{path.name}.json"] if name]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _pretty(value: Any, indent: int = 0) -> str:

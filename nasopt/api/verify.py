@@ -1,0 +1,119 @@
+"""``verify``: a result is its original with channels removed, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+
+from nasopt.errors import InvalidEditError, UsageError
+from nasopt.graphs.diff import changes
+from nasopt.graphs.graph import Graph, load_graph
+from nasopt.graphs.model_file import content_hash, read_model
+from nasopt.mutations import MUTATIONS, Edit
+from nasopt.mutations.script import read_script, replay, script_of
+from nasopt.results import Check, VerifyResult
+from nasopt.runtime.sessions import random_inputs
+from nasopt.runtime.verify import agreement, check_result, outputs_of
+
+__all__ = ["verify", "verify_edits"]
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+def verify(
+    original: str | Path, result: str | Path, *, script: str | Path | None = None, input_shapes: Shapes | None = None, seed: int = 0
+) -> VerifyResult:
+    """Replays the edit script on the original, compares each edit with its masked reference, and the last model with the result.
+
+    Args:
+        original: the ONNX file that was compressed.
+        result: what came of it.
+        script: the edit script; if left out, the one beside the result.
+        input_shapes: sizes for dynamic inputs, if other than those the script was made with.
+        seed: seed of the random inputs.
+
+    Returns:
+        Every check, and the largest relative error of any edit.
+
+    Raises:
+        UsageError: a file is missing, or no script is given or found.
+        ModelNotSupportedError: a file is not a model that nasopt understands.
+        InvalidEditError: the script is damaged.
+    """
+    original, result = Path(original), Path(result)
+    model, final = read_model(original), read_model(result)
+    place = Path(script) if script is not None else script_of(result, final)
+    if place is None:
+        raise UsageError(f"{result}: no edit script lies beside it, so that it cannot be compared with {original}; name it with --script")
+    edits = read_script(place)
+    shapes = {**edits.input_shapes, **{name: tuple(shape) for name, shape in (input_shapes or {}).items()}}
+    graph = Graph(model, shapes, origin=str(original))
+    after = load_graph(result, shapes)
+    checks = [_hash("original", original, edits.original_hash), _hash("result", result, edits.result_hash)]
+    error = None
+    try:
+        outcome, replayed = verify_edits(model, edits.edits, shapes, origin=str(original), seed=seed)
+    except InvalidEditError as problem:
+        checks.append(Check("replay", False, f"the script does not fit the original: {problem}"))
+    else:
+        error = outcome.max_relative_error
+        checks += [*outcome.checks, _same(Graph(replayed, shapes, origin="the replayed script"), after)]
+    return VerifyResult((*checks, *check_result(graph, after.model, origin=str(result), seed=seed)), error)
+
+
+def verify_edits(
+    model: onnx.ModelProto, edits: Sequence[Edit], input_shapes: Shapes, *, origin: str = "model", seed: int = 0, tries: int = 3
+) -> tuple[VerifyResult, onnx.ModelProto]:
+    """Applies edits one after the other and compares the model after each with what the edit claims to be equal to.
+
+    Args:
+        model: the original.
+        edits: what is done to it.
+        input_shapes: sizes for inputs with dynamic dimensions.
+        origin: what error messages call the model.
+        seed: seed of the random inputs.
+        tries: how many random inputs.
+
+    Returns:
+        One check an edit, and the edited model.
+
+    Raises:
+        InvalidEditError: an edit does not fit.
+        ModelNotSupportedError: ONNX Runtime cannot run the model.
+    """
+    inputs = [random_inputs(Graph(model, input_shapes, origin=origin), 1000 * seed + number) for number in range(tries)]
+    checks: list[Check] = []
+    errors: list[float] = []
+    outputs = None  # of the model as it stands
+    for edit in edits:
+        edited = replay(model, [edit], input_shapes, origin)
+        graph, mutation = Graph(model, input_shapes, origin=origin), MUTATIONS[edit.kind]
+        if outputs is None or not mutation.lossless:
+            outputs = outputs_of(mutation.masked(graph, edit), inputs, origin=origin)
+        got = outputs_of(edited, inputs, origin=f"{origin} after {edit.kind}")
+        found = agreement(outputs, got, inputs, lambda mutation=mutation, graph=graph, edit=edit: mutation.masked(graph, edit))  # type: ignore[misc]
+        claim = "equals the model before it" if mutation.lossless else "equals the model before it with the removed channels masked"
+        checks.append(Check(edit.kind, found.ok, f"{claim}: {found.detail}"))
+        errors.append(found.error)
+        model, outputs = edited, got
+    return VerifyResult(tuple(checks), max(errors, default=None)), model
+
+
+def _hash(role: str, path: Path, expected: str) -> Check:
+    same = content_hash(path) == expected
+    return Check(
+        f"{role} hash", same, f"{path} is the file that the script names" if same else f"{path} is not the file that the script names"
+    )
+
+
+def _same(replayed: Graph, result: Graph) -> Check:
+    found = changes(replayed, result)
+    if not found:
+        return Check("replay", True, "the result is what the script makes of the original, tensor for tensor")
+    first = found[0]
+    what = f"{first.kind} at '{first.name}'" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    if all(change.kind == "weight values" for change in found):
+        return Check("replay", False, f"the structure is what the script makes of the original, but weights have other values: {what}")
+    return Check("replay", False, f"the result is not what the script makes of the original: {what}")
