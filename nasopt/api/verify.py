@@ -11,8 +11,9 @@ from nasopt.errors import InvalidEditError, UsageError
 from nasopt.graphs.diff import changes
 from nasopt.graphs.graph import Graph, load_graph
 from nasopt.graphs.model_file import content_hash, read_model
-from nasopt.mutations import MUTATIONS, Edit
-from nasopt.mutations.script import read_script, replay, script_of
+from nasopt.mutations import Edit
+from nasopt.mutations.contract import Mutation, mutation_of
+from nasopt.mutations.script import read_script, replay, script_of, understood
 from nasopt.results import Check, VerifyResult
 from nasopt.runtime.sessions import random_inputs
 from nasopt.runtime.verify import agreement, check_result, outputs_of
@@ -88,12 +89,21 @@ def verify_edits(
     errors: list[float] = []
     outputs = None  # of the model as it stands
     for edit in edits:
-        edited = replay(model, [edit], input_shapes, origin)
-        graph, mutation = Graph(model, input_shapes, origin=origin), MUTATIONS[edit.kind]
+        mutation = mutation_of(edit)
+        graph = Graph(model, input_shapes, origin=origin)
+
+        def reference(mutation: Mutation = mutation, graph: Graph = graph, edit: Edit = edit) -> onnx.ModelProto:
+            return mutation.masked(graph, edit)
+
+        # One large model after the other: the reference is gone before the edited model is made.
         if outputs is None or not mutation.lossless:
-            outputs = outputs_of(mutation.masked(graph, edit), inputs, origin=origin)
+            with understood(edit, origin):
+                masked = reference()
+            outputs = outputs_of(masked, inputs, origin=origin)
+            del masked
+        edited = replay(model, [edit], input_shapes, origin)
         got = outputs_of(edited, inputs, origin=f"{origin} after {edit.kind}")
-        found = agreement(outputs, got, inputs, lambda mutation=mutation, graph=graph, edit=edit: mutation.masked(graph, edit))  # type: ignore[misc]
+        found = agreement(outputs, got, inputs, reference)
         claim = "equals the model before it" if mutation.lossless else "equals the model before it with the removed channels masked"
         checks.append(Check(edit.kind, found.ok, f"{claim}: {found.detail}"))
         errors.append(found.error)

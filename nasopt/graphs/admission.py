@@ -18,7 +18,7 @@ __all__ = ["admit", "require_finite"]
 OLDEST_OPSET = 7
 
 _QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"})
-_HALF = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
+_HALF: dict[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 
 
 def admit(graph: Graph) -> None:
@@ -32,7 +32,7 @@ def admit(graph: Graph) -> None:
         raise ModelNotSupportedError(f"{where}: imports no opset of the default ONNX domain; nasopt cannot tell what its operators mean")
     if graph.opset < OLDEST_OPSET:
         raise ModelNotSupportedError(
-            f"{where}: opset {graph.opset} is older than {OLDEST_OPSET}, the oldest that is supported; upgrade it with onnx.version_converter"
+            f"{where}: opset {graph.opset} is older than {OLDEST_OPSET}, the oldest supported one; upgrade it with onnx.version_converter"
         )
     if graph.opset > onnx.defs.onnx_opset_version():
         raise ModelNotSupportedError(

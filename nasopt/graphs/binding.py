@@ -72,7 +72,7 @@ def _size(name: str, axis: int, dim: int | str, wanted: int | None, named: dict[
         size = wanted if wanted is not None else named.get(dim, 1 if axis == 0 else 0)
         if size == 0 and wanted is None:
             example = ",".join(str(d) if isinstance(d, int) else "1" if i == 0 else "224" for i, d in enumerate(declared))
-            raise UsageError(f"input '{name}' has a dynamic dimension {axis} ('{dim}'); say which size to use: --input-shape {name}:{example}")
+            raise UsageError(f"input '{name}' has a dynamic dimension {axis} ('{dim}'); say how long it is: --input-shape {name}:{example}")
         if dim != "?" and named.setdefault(dim, size) != size:
             raise UsageError(f"--input-shape {name}: dimension {axis} ('{dim}') is {size} here and {named[dim]} in another input")
     if size <= 0:

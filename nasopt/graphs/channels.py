@@ -156,7 +156,7 @@ class Coupling:
 
     # -- shared by rules -------------------------------------------------------------------------------------------------------
 
-    def merge(self, node: Node, values: Sequence[str]) -> list[Track]:
+    def merge(self, values: Sequence[str]) -> list[Track]:
         """Broadcasting, element by element: operands of full size along an axis share their atoms there.
 
         Returns:

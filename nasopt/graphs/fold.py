@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
 from onnx.helper import tensor_dtype_to_np_dtype
 
 __all__ = ["LIMIT", "evaluate", "slice_index"]
@@ -219,4 +218,3 @@ _RULES: dict[str, Callable[[Inputs, Attrs], Array | list[Array]]] = {
     "Unsqueeze": _unsqueeze,
     "Where": lambda inputs, attrs: np.where(_need(inputs[0]), _need(inputs[1]), _need(inputs[2])),
 }
-

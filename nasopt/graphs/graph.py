@@ -215,7 +215,8 @@ def _constant_tensor(proto: onnx.NodeProto) -> TensorProto | None:
     if attribute is None:
         return None
     if attribute.name == "value":
-        return attribute.t
+        tensor: TensorProto = attribute.t
+        return tensor
     if attribute.name in ("value_float", "value_floats"):
         data = [attribute.f] if attribute.name == "value_float" else list(attribute.floats)
         return TensorProto(dims=[] if attribute.name == "value_float" else [len(data)], data_type=TensorProto.FLOAT, float_data=data)

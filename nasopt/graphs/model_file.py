@@ -70,8 +70,8 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".nasopt-") as scratch:
         partial = Path(scratch) / path.name
         onnx.save_model(model, str(partial), save_as_external_data=True, location=data_name, size_threshold=1024)
-        os.replace(Path(scratch) / data_name, path.with_name(data_name))
-        os.replace(partial, path)
+        (Path(scratch) / data_name).replace(path.with_name(data_name))
+        partial.replace(path)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -82,8 +82,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
-        os.replace(partial, path)
+        Path(partial).chmod(0o666 & ~_umask())
+        Path(partial).replace(path)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMIT", "Facts", "fold_constants", "infer", "skeleton"]
 
-ROUNDS = 12
-"""Each round of inference and folding resolves at least one more level of computed shapes; real networks need two or three."""
+ROUNDS = 1000
+"""Each round of inference and folding resolves one more level of computed shapes, until a round resolves nothing; most networks need
+two or three, a deep one whose every block reshapes to a computed size as many as it has blocks."""
 
 SAME_SHAPE = frozenset({"GroupNormalization"})
 """Operators that keep their input's shape and for which onnx has no inference."""
@@ -135,7 +136,8 @@ def fold_constants(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple
         if node.domain or not node.outputs or node.outputs[0] in constants:
             continue
         if node.op in ("Shape", "Size"):
-            shape = shapes.get(node.inputs[0])
+            known = constants.get(node.inputs[0])
+            shape = shapes.get(node.inputs[0], None if known is None else known.shape)
             if shape is not None:
                 full = np.asarray(shape, np.int64)
                 answer = full[node.attrs.get("start", 0) : node.attrs.get("end", None)] if node.op == "Shape" else np.prod(full)
@@ -199,4 +201,3 @@ def _numeric(dtype: int) -> bool:
 def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0].strip() if lines else type(error).__name__
-

@@ -101,7 +101,7 @@ class Units:
             axis: not negative.
             removed: one flag a unit.
         """
-        rows = self.axes.get((value, axis), ())
+        rows = self.axes.get((value, axis), [])
         if not any(removed[row.classes].any() for row in rows):
             return None
         keep = np.ones(len(rows[0].classes), np.bool_)
@@ -130,8 +130,9 @@ def couple(graph: Graph, preserve: Sequence[tuple[str, Barrier]] = ()) -> Coupli
     for value in graph.outputs:
         producer = graph.producers.get(value)
         name, op = (producer.name, producer.qualified) if producer else (value, "graph input")
+        reason = f"'{value}' is an output of the network: its shape is part of the interface"
         for track in coupling.of(value):
-            coupling.freeze(track, Barrier(name, op, "graph output", f"'{value}' is an output of the network: its shape is part of the interface"))
+            coupling.freeze(track, Barrier(name, op, "graph output", reason))
     for value, barrier in preserve:
         for track in coupling.of(value):
             coupling.freeze(track, barrier)
@@ -165,8 +166,8 @@ def solve(coupling: Coupling) -> Units:
             # Removing the only unit would leave an empty tensor.
             whole = Barrier(name, "coupling", "one unit", f"all channels of '{name}' hang together as one unit")
             frozen.append(FrozenUnits(name, free, whole))
-        for barrier in dict.fromkeys(reason for reason in reasons if reason is not None):
-            frozen.append(FrozenUnits(name, units[[reason == barrier for reason in reasons]], barrier))
+        barriers = dict.fromkeys(reason for reason in reasons if reason is not None)
+        frozen += [FrozenUnits(name, units[[reason == barrier for reason in reasons]], barrier) for barrier in barriers]
     return Units(coupling.graph, tracks, tuple(coupling.sources), unit_of, count, tuple(groups), tuple(frozen), coupling.why_rigid)
 
 

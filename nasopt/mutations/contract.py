@@ -17,7 +17,7 @@ import onnx
 from nasopt.errors import InvalidEditError
 from nasopt.graphs.graph import Graph
 
-__all__ = ["MUTATIONS", "Edit", "Mutation", "Site", "apply_edit", "register"]
+__all__ = ["MUTATIONS", "Edit", "Mutation", "Site", "apply_edit", "mutation_of", "register"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Mutation(ABC):
     def describe(self, edit: Edit) -> str:
         """One line for the user."""
 
-    def masked(self, graph: Graph, edit: Edit) -> onnx.ModelProto:
+    def masked(self, graph: Graph, edit: Edit) -> onnx.ModelProto:  # noqa: ARG002  for mutations that lose something
         """The unedited model changed only so that it computes what the edited one claims to: the reference of its verification."""
         return graph.model
 
@@ -102,15 +102,25 @@ def register(mutation: Mutation) -> Mutation:
     return mutation
 
 
+def mutation_of(edit: Edit) -> Mutation:
+    """The mutation that an edit belongs to.
+
+    Raises:
+        InvalidEditError: an unknown kind.
+    """
+    if edit.kind not in MUTATIONS:
+        known = ", ".join(sorted(MUTATIONS))
+        raise InvalidEditError(f"the script holds a '{edit.kind}' edit, which this version does not know; known: {known}")
+    return MUTATIONS[edit.kind]
+
+
 def apply_edit(graph: Graph, edit: Edit) -> onnx.ModelProto:
     """Applies one edit and checks what it ensures.
 
     Raises:
         InvalidEditError: an unknown kind, or an edit that does not fit.
     """
-    mutation = MUTATIONS.get(edit.kind)
-    if mutation is None:
-        raise InvalidEditError(f"the script holds a '{edit.kind}' edit, which this version does not know; known: {', '.join(sorted(MUTATIONS))}")
+    mutation = mutation_of(edit)
     model = mutation.apply(graph, edit)
     mutation.ensures(graph, model)
     return model

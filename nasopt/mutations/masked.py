@@ -60,8 +60,7 @@ class _Masker:
         del model.graph.node[:]
         model.graph.node.extend(self.nodes)
         model.graph.initializer.extend(self.extra)
-        if model.ir_version < 4:
-            model.ir_version = 4  # the masks are initializers that are not listed among the inputs
+        model.ir_version = max(model.ir_version, 4)  # the masks are initializers that are not listed among the inputs
         return model
 
     def mask(self, value: str) -> Array | None:

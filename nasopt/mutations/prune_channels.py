@@ -28,7 +28,7 @@ class PruneChannels(Mutation):
         """One site a group; a choice is the number of units kept."""
         return [Site(self.kind, group.name, tuple(range(1, len(group) + 1))) for group in solve(couple(graph)).groups]
 
-    def whole(self, graph: Graph) -> Edit | None:
+    def whole(self, graph: Graph) -> Edit | None:  # noqa: ARG002  nothing can be pruned without choosing
         return None
 
     def apply(self, graph: Graph, edit: Edit) -> onnx.ModelProto:
@@ -85,7 +85,7 @@ def removed_units(units: Units, edit: Edit) -> Mask:
             indices = np.array(entry["remove"], np.int64)
         except (KeyError, TypeError, ValueError):
             raise InvalidEditError(f"the script removes channels of '{entry.get('tensor')}', which this model does not have") from None
-        if indices.size and not (0 <= int(indices.min()) and int(indices.max()) < stop - start):
+        if indices.size and not (int(indices.min()) >= 0 and int(indices.max()) < stop - start):
             raise InvalidEditError(f"the script removes channel {int(indices.max())} of '{entry['tensor']}', which has {stop - start}")
         removed[units.unit_of[start + indices]] = True
     return removed

@@ -128,7 +128,7 @@ class _Rewriter:
                         dim.dim_value = size
 
     def _correct_computed_sizes(self) -> None:
-        """Sizes that the graph computes from its shapes mostly follow by themselves; where a constant was baked in, the difference is added."""
+        """Sizes computed from shapes mostly follow by themselves; where a constant was baked in, the difference is added."""
         if not self._computed:
             return
         follows, _ = fold_constants(self.graph, {name: self._new_shape(name) for name in self.graph.shapes})

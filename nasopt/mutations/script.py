@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from nasopt.errors import InvalidEditError, UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.mutations import Edit, apply_edit
 
-__all__ = ["Script", "read_script", "refer_to_script", "replay", "script_of"]
+__all__ = ["Script", "read_script", "refer_to_script", "replay", "script_of", "understood"]
 
 SCHEMA = "nasopt/script/1"
 
@@ -93,11 +94,18 @@ def replay(model: onnx.ModelProto, edits: Sequence[Edit], input_shapes: Mapping[
         InvalidEditError: an edit does not fit.
     """
     for edit in edits:
-        try:
+        with understood(edit, origin):
             model = apply_edit(Graph(model, input_shapes, origin=origin), edit)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidEditError(f"{origin}: a '{edit.kind}' edit of the script is damaged ({error})") from None
     return model
+
+
+@contextmanager
+def understood(edit: Edit, origin: str) -> Iterator[None]:
+    """An edit whose details make no sense is damaged: the user edited the script, or it was cut short."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise InvalidEditError(f"{origin}: a '{edit.kind}' edit of the script is damaged ({type(error).__name__}: {error})") from None
 
 
 def refer_to_script(model: onnx.ModelProto, path: Path) -> None:

@@ -80,7 +80,7 @@ def _is_identity(graph: Graph, node: Node) -> bool:
         training = len(node.inputs) > 2 and node.inputs[2] != ""
         return not mask_used and not training and not any(name in graph.outputs for name in node.outputs)
     if node.op == "Cast":
-        return graph.dtypes.get(node.inputs[0]) == node.attrs["to"]
+        return graph.dtypes.get(node.inputs[0]) == int(node.attrs["to"])
     return False
 
 

@@ -23,7 +23,9 @@ Array = np.ndarray[Any, Any]
 _SILENT = 4
 
 
-def open_session(model: onnx.ModelProto | str, *, threads: int = 1, optimise: bool = True, origin: str = "model") -> onnxruntime.InferenceSession:
+def open_session(
+    model: onnx.ModelProto | str, *, threads: int = 1, optimise: bool = True, origin: str = "model"
+) -> onnxruntime.InferenceSession:
     """Opens a session.
 
     Args:
@@ -44,10 +46,14 @@ def open_session(model: onnx.ModelProto | str, *, threads: int = 1, optimise: bo
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimise:
+        # Verification runs large networks a few times: what makes many runs faster would only double the memory.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.enable_cpu_mem_arena = False
     source = model if isinstance(model, str) else model.SerializeToString()
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common base
         reason = " ".join(str(error).split())
         raise ModelNotSupportedError(f"{origin}: ONNX Runtime cannot load it: {reason[:300]}") from None
 
@@ -78,6 +84,6 @@ def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, Array], *, o
     """
     try:
         return list(session.run(None, dict(inputs)))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common base
         reason = " ".join(str(error).split())
         raise ModelNotSupportedError(f"{origin}: fails when it runs: {reason[:300]}") from None

@@ -29,7 +29,7 @@ def _broadcast(coupling: Coupling, node: Node) -> None:
     _hold_shapes_in_arithmetic(coupling, node)
     if node.op == "CastLike":
         values = values[:1]
-    coupling.put(node.outputs[0], coupling.merge(node, values))
+    coupling.put(node.outputs[0], coupling.merge(values))
 
 
 def _hold_shapes_in_arithmetic(coupling: Coupling, node: Node) -> None:

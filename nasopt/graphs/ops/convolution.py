@@ -22,7 +22,10 @@ def _couple(coupling: Coupling, node: Node) -> None:
     incoming = [coupling.rigid(track, range(2, track.ndim), spatial) for track in coupling.of(x)]
     incoming = [track for track in incoming if track.shape[1] > 1]
     outputs = (shape[1] if transposed else shape[0] // groups) * groups
-    outgoing = _grouped(coupling, node, weight, groups, transposed, incoming) if groups > 1 else _dense(coupling, node, weight, transposed, incoming)
+    if groups > 1:
+        outgoing = _grouped(coupling, node, weight, groups, transposed, incoming)
+    else:
+        outgoing = _dense(coupling, node, weight, transposed, incoming)
     result = []
     if outgoing is not None and outputs > 1:
         result = [outgoing.reshape([outputs if axis == 1 else 1 for axis in range(len(coupling.graph.shape(x)))])]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-
 from nasopt.graphs.channels import Barrier, Coupling, Track, spans
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops.registry import Macs, Mixing, Operator, register

@@ -15,8 +15,10 @@ def _batch_norm(coupling: Coupling, node: Node) -> None:
 
 
 def _instance_norm(coupling: Coupling, node: Node) -> None:
-    """Statistics over axes 2 and up; where channels lie there (a group norm spelt as Reshape, InstanceNormalization, Reshape), every
-    row loses the same channels."""
+    """Statistics over axes 2 and up: where channels lie there, every row loses the same ones.
+
+    So it is for a group norm spelt as Reshape, InstanceNormalization, Reshape.
+    """
     barrier = Barrier(node.name, node.op, "rows", f"'{node.name}' holds one weight per row of channels")
     x = node.inputs[0]
     rows = [coupling.rigid(t, (0, 1), barrier) if any(size > 1 for size in t.shape[2:]) else t for t in coupling.of(x)]
@@ -55,7 +57,7 @@ def _layer_norm(coupling: Coupling, node: Node) -> None:
     for track in coupling.of(x):
         if any(size > 1 for size in track.shape[start:]):
             coupling.rigid(track, range(start), barrier)
-    tracks = coupling.merge(node, [value for value in node.inputs[:3] if value])
+    tracks = coupling.merge([value for value in node.inputs[:3] if value])
     coupling.put(node.outputs[0], tracks)
     for extra in node.outputs[1:]:
         coupling.put(extra, [track for track in tracks if all(size == 1 for size in track.shape[start:])])

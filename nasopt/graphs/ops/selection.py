@@ -118,7 +118,8 @@ def _slice_bounds(rewrite: Rewrite, node: Node) -> None:
         return
     index, order = operands
     starts, ends = graph.operand(node, 1, "starts"), graph.operand(node, 2, "ends")
-    assert starts is not None and ends is not None
+    assert starts is not None
+    assert ends is not None
     starts, ends = starts.copy(), ends.copy()
     touched = False
     for place, axis in enumerate(order):
