@@ -30,7 +30,7 @@ class UnitGroup:
     """Interchangeable units: the same slices of the same tensors, each its own.
 
     Attributes:
-        name: the weight (or node) and axis that its first atoms come from.
+        name: the weight (or node) and axis that its first atoms come from; numbered where parts of one axis form several groups.
         units: classes, in the order of the first tensor's slices.
         channels: slices per unit along the axis that holds most of them.
     """
@@ -154,14 +154,17 @@ def solve(coupling: Coupling) -> Units:
             held.setdefault(unit, barrier)
     first = _first_atoms(unit_of, count)
     starts = np.array([start for start, *_ in coupling.sources], np.int64)
-    groups, frozen = [], []
+    named_by = _first_weight_atoms(coupling, unit_of, first)
+    groups, frozen, named = [], [], dict[str, int]()
     for units in _partition(footprint, first):
-        _, _, value, axis = coupling.sources[int(np.searchsorted(starts, first[units[0]], "right")) - 1]
+        _, _, value, axis = coupling.sources[int(np.searchsorted(starts, named_by[units[0]], "right")) - 1]
         name = value if axis == 0 else f"{value}[{axis}]"
         reasons = [held.get(unit) for unit in units.tolist()]
         free = units[[reason is None for reason in reasons]]
         if len(free) > 1:
-            groups.append(UnitGroup(name, free, int(width[free[0]])))
+            named[name] = named.get(name, 0) + 1
+            unique = name if named[name] == 1 else f"{name}#{named[name]}"
+            groups.append(UnitGroup(unique, free, int(width[free[0]])))
         elif len(free) == 1:
             # Removing the only unit would leave an empty tensor.
             whole = Barrier(name, "coupling", "one unit", f"all channels of '{name}' hang together as one unit")
@@ -263,6 +266,15 @@ def _partition(footprint: np.ndarray[tuple[int], np.dtype[np.uint64]], first: In
     cuts = np.flatnonzero(np.diff(inverse[order])) + 1
     parts = np.split(labelled[order], cuts) if len(order) else []
     return sorted((part[np.argsort(first[part])] for part in parts), key=lambda part: int(first[part[0]]))
+
+
+def _first_weight_atoms(coupling: Coupling, unit_of: Ints, first: Ints) -> Ints:
+    """Per unit the first of its atoms that is a slice of a weight, by which the user knows it; its first atom where there is none."""
+    found = np.full(len(first), len(unit_of), np.int64)
+    for start, stop, value, _ in coupling.sources:
+        if value in coupling.graph.weights:
+            np.minimum.at(found, unit_of[start:stop], np.arange(start, stop))
+    return np.where(found < len(unit_of), found, first)
 
 
 def _first_atoms(unit_of: Ints, count: int) -> Ints:

@@ -106,9 +106,9 @@ def removal_of(units: Units, order: Sequence[np.ndarray[Any, Any]], kept: Sequen
 
 
 def _first_sources(units: Units) -> dict[int, tuple[str, int, int]]:
-    """Unit → the first slice it labels, as (tensor, axis, index)."""
+    """Unit → the first slice it labels, as (tensor, axis, index); of a weight where it labels any."""
     table: dict[int, tuple[str, int, int]] = {}
-    for start, stop, value, axis in units.sources:
+    for start, stop, value, axis in sorted(units.sources, key=lambda source: source[2] not in units.graph.weights):
         for index, unit in enumerate(units.unit_of[start:stop].tolist()):
             table.setdefault(unit, (value, axis, index))
     return table
