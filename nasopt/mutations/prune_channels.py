@@ -78,6 +78,9 @@ def removed_units(units: Units, edit: Edit) -> Mask:
         InvalidEditError: the edit names a tensor, an axis or a slice that the graph does not have.
     """
     start_of = {(value, axis): (start, stop) for start, stop, value, axis in reversed(units.sources)}
+    labelled = np.zeros(units.count, np.bool_)
+    for part in (*units.groups, *units.frozen):
+        labelled[part.units] = True
     removed = np.zeros(units.count, np.bool_)
     for entry in edit.detail.get("groups", ()):
         try:
@@ -87,7 +90,10 @@ def removed_units(units: Units, edit: Edit) -> Mask:
             raise InvalidEditError(f"the script removes channels of '{entry.get('tensor')}', which this model does not have") from None
         if indices.size and not (int(indices.min()) >= 0 and int(indices.max()) < stop - start):
             raise InvalidEditError(f"the script removes channel {int(indices.max())} of '{entry['tensor']}', which has {stop - start}")
-        removed[units.unit_of[start + indices]] = True
+        gone = units.unit_of[start + indices]
+        if not labelled[gone].all():
+            raise InvalidEditError(f"the script cuts axis {entry['axis']} of '{entry['tensor']}', which is no axis of channels")
+        removed[gone] = True
     return removed
 
 
