@@ -1,7 +1,7 @@
 """Torch-Pruning 1.6.1 on the CIFAR ResNets: one shot, no training, at the MACs that nasopt is asked for.
 
-The weights come from `$NASOPT_DATA/models/resnet{20,56}_cifar10_jpeg.onnx`, the accuracy is on the full CIFAR-10 test set. A ratio is
-searched by bisection for the largest network that still reaches the drop (MACs: multiply-adds of convolutions and the linear layer).
+The weights come from `$NASOPT_DATA/models/resnet{20,56}_cifar10_jpeg.onnx`, the accuracy is on the full CIFAR-10 test set. The ratio
+is the smallest that reaches the drop (MACs: multiply-adds of convolutions and the linear layer).
 
 The down-sampling shortcuts have no weights: every other pixel, then zero channels around (option A). Torch-Pruning traces through that
 pad but has no index map for it: asked to prune the residual stream, it stops with an IndexError. So, as its users do, the layers that
@@ -150,20 +150,27 @@ def cut(model: CifarResNet, importance: str, ranking: str, ratio: float, seed: i
 
 
 def cut_to(model: CifarResNet, importance: str, ranking: str, drop: float) -> tuple[CifarResNet, float]:
-    """The largest pruned copy with at least that drop, to a 500th of the ratio."""
+    """The pruned copy of the smallest ratio that reaches the drop, to a 500th.
+
+    A scan comes before the bisection: under a global ranking the library leaves a layer alone once all its channels fall below the
+    threshold, so that a larger ratio may well remove less.
+    """
     most = macs(model) * (1 - drop)
-    low, high = 0.0, 1.0
-    best: tuple[CifarResNet, float] | None = None
+    for step in range(1, 50):
+        low, high = (step - 1) / 50, step / 50
+        best = cut(model, importance, ranking, high)
+        if macs(best) <= most:
+            break
+    else:
+        raise ValueError(f"{importance}, {ranking}: no ratio reaches a drop of {drop:.1%}")
     while high - low > 0.002:
         ratio = (low + high) / 2
         candidate = cut(model, importance, ranking, ratio)
         if macs(candidate) <= most:
-            best, high = (candidate, ratio), ratio
+            best, high = candidate, ratio
         else:
             low = ratio
-    if best is None:
-        raise ValueError(f"{importance}, {ranking}: a drop of {drop:.1%} is out of reach")
-    return best
+    return best, high
 
 
 def accuracy(model: nn.Module, limit: int | None = None) -> float:
