@@ -48,15 +48,15 @@ class Totals:
 
 
 def node_macs(graph: Graph, node: Node) -> Macs | None:
-    """The cost form of a node; None where the operator is not known or its shapes depend on the data."""
+    """The cost form of a node; None where the operator is not known, or its shapes are not or make no sense."""
     operator = operator_of(node)
     if operator is None:
         return None
     try:
         form = operator.macs(graph, node)
-    except KeyError:
+    except (KeyError, IndexError):  # unknown shapes, or too few dimensions for the operator
         return None
-    known = form is not None and all(value in graph.shapes for value, _ in form.dims)
+    known = form is not None and all(axis < len(graph.shapes.get(value, ())) for value, axis in form.dims)
     return form if known else None
 
 

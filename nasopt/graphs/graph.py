@@ -5,6 +5,7 @@ A `Graph` is a read-only view of a `ModelProto`; edits make a new model (see `na
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from onnx import AttributeProto, TensorProto
 from onnx.helper import get_attribute_value
 from onnx.numpy_helper import to_array
 
+from nasopt.errors import ModelNotSupportedError
 from nasopt.graphs import shapes as shape_analysis
 from nasopt.graphs.admission import admit
 from nasopt.graphs.binding import bind_inputs
@@ -26,6 +28,9 @@ __all__ = ["Graph", "Node", "Weight", "load_graph"]
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
+
+LARGEST = 1 << 40
+"""Elements of a value: more are a defect of the model or of its input shapes."""
 
 FLOAT_TYPES = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 
@@ -71,7 +76,7 @@ class Weight:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 class Graph:
@@ -110,6 +115,9 @@ class Graph:
         self.outputs = tuple(value.name for value in model.graph.output)
         self.bound: dict[str, Shape] = bind_inputs(self, input_shapes or {})
         facts = shape_analysis.infer(self)
+        for name, shape in facts.shapes.items():
+            if math.prod(shape) > LARGEST:
+                raise ModelNotSupportedError(f"{origin}: '{name}' would hold {math.prod(shape):,} elements ({'x'.join(map(str, shape))})")
         self.shapes, self.dtypes, self.constants, self.shape_sources = facts.shapes, facts.dtypes, facts.constants, facts.shape_sources
 
     @cached_property
@@ -168,8 +176,10 @@ def _node(index: int, proto: onnx.NodeProto) -> Node:
 
 def _attribute(attribute: AttributeProto) -> Any:
     if attribute.type == AttributeProto.TENSOR:
+        if not attribute.HasField("t"):
+            return None  # the checker will say so
         # A Constant's tensor may be a whole layer: it is read through `Weight`, not here.
-        return attribute.t if np.prod(attribute.t.dims, dtype=np.int64) > shape_analysis.LIMIT else to_array(attribute.t)
+        return attribute.t if math.prod(attribute.t.dims) > shape_analysis.LIMIT else to_array(attribute.t)
     value = get_attribute_value(attribute)
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
@@ -194,6 +204,8 @@ def _weights(model: onnx.ModelProto, nodes: Sequence[Node]) -> Iterator[Weight]:
             shape_values[weight.name] = weight.array()
         yield weight
     for node, proto in zip(nodes, model.graph.node, strict=True):
+        if not node.outputs:
+            continue
         if node.op == "Constant" and not node.domain:
             tensor = _constant_tensor(proto)
             if tensor is not None:
@@ -201,7 +213,7 @@ def _weights(model: onnx.ModelProto, nodes: Sequence[Node]) -> Iterator[Weight]:
                 if weight.dtype == TensorProto.INT64 and weight.size <= shape_analysis.LIMIT:
                     shape_values[weight.name] = weight.array()
                 yield weight
-        elif node.op == "ConstantOfShape" and not node.domain and node.inputs[0] in shape_values:
+        elif node.op == "ConstantOfShape" and not node.domain and node.inputs and node.inputs[0] in shape_values:
             value = next((attribute.t for attribute in proto.attribute if attribute.name == "value"), None)
             if value is None:
                 value = TensorProto(dims=[1], data_type=TensorProto.FLOAT, float_data=[0.0])
@@ -214,7 +226,7 @@ def _constant_tensor(proto: onnx.NodeProto) -> TensorProto | None:
     attribute = proto.attribute[0] if proto.attribute else None
     if attribute is None:
         return None
-    if attribute.name == "value":
+    if attribute.name == "value" and attribute.HasField("t"):
         tensor: TensorProto = attribute.t
         return tensor
     if attribute.name in ("value_float", "value_floats"):

@@ -7,18 +7,26 @@ information, annotations) goes through untouched, and a protobuf loads three tim
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
+from onnx import TensorProto
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+from onnx.helper import tensor_dtype_to_np_dtype
+from onnx.numpy_helper import to_array
 
 from nasopt.errors import ModelNotSupportedError, UsageError
 
 __all__ = ["check_writable", "content_hash", "external_files", "file_bytes", "read_model", "write_atomically", "write_model"]
+
+_PACKED = {value for name, value in TensorProto.DataType.items() if name == "STRING" or name.endswith(("INT4", "INT2", "4E2M1"))}
+"""Element types of which a byte holds several, and strings, which are not stored raw."""
 
 PROTOBUF_LIMIT = 2_000_000_000
 """A protobuf message ends at 2 GiB; above this a model is written with its weights beside it."""
@@ -51,6 +59,8 @@ def read_model(path: str | Path) -> onnx.ModelProto:
         raise ModelNotSupportedError(f"{path}: not an ONNX model, or a truncated one (its bytes do not parse); export it again") from None
     if not model.HasField("graph") or not model.opset_import or not model.graph.output:
         raise ModelNotSupportedError(f"{path}: not an ONNX model (no graph, opset or outputs in it)")
+    if not all(isinstance(text, str) for text in (*_labels(model), *_texts(model.graph))):
+        raise ModelNotSupportedError(f"{path}: damaged (a name in it is not text); export it again")
     for tensor in _tensors(model):
         if uses_external_data(tensor):
             _require_external(tensor, path)
@@ -58,6 +68,9 @@ def read_model(path: str | Path) -> onnx.ModelProto:
         load_external_data_for_model(model, str(path.parent.resolve()))
     except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelNotSupportedError(f"{path}: external data cannot be read ({_first_line(error)})") from None
+    for tensor in _tensors(model):
+        if problem := _damage(tensor):
+            raise ModelNotSupportedError(f"{path}: weight '{tensor.name}' is damaged ({problem}); export the model again")
     return model
 
 
@@ -70,6 +83,7 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".nasopt-") as scratch:
         partial = Path(scratch) / path.name
         onnx.save_model(model, str(partial), save_as_external_data=True, location=data_name, size_threshold=1024)
+        load_external_data_for_model(model, scratch)  # saving took the weights out of `model`
         (Path(scratch) / data_name).replace(path.with_name(data_name))
         partial.replace(path)
 
@@ -147,6 +161,48 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
+
+
+def _damage(tensor: onnx.TensorProto) -> str:
+    """What is wrong with a stored tensor: a type that does not exist, or data that do not fill its shape; empty where nothing is."""
+    if tensor.data_type not in TensorProto.DataType.values() or tensor.data_type == TensorProto.UNDEFINED:
+        return f"element type {tensor.data_type} does not exist"
+    size = math.prod(tensor.dims)
+    if min(tensor.dims, default=1) < 0:
+        return "a negative dimension"
+    if tensor.HasField("raw_data") and tensor.data_type not in _PACKED:
+        wanted = size * int(np.dtype(tensor_dtype_to_np_dtype(tensor.data_type)).itemsize)
+        return "" if len(tensor.raw_data) == wanted else f"{len(tensor.raw_data)} bytes instead of {wanted}"
+    try:
+        to_array(tensor)
+    except (ValueError, TypeError, KeyError) as error:
+        return _first_line(error)
+    return ""
+
+
+def _labels(model: onnx.ModelProto) -> Iterator[object]:
+    """The strings of a model outside its graph."""
+    yield from (model.producer_name, model.producer_version, model.domain)
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (text for entry in model.metadata_props for text in (entry.key, entry.value))
+    yield from (text for function in model.functions for text in (function.name, function.domain))
+
+
+def _texts(graph: onnx.GraphProto) -> Iterator[object]:
+    """The strings of a graph. Protobuf hands out bytes for those that are no valid UTF-8."""
+    yield graph.name
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for tensor in graph.initializer:
+        yield tensor.name
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _texts(inner)
 
 
 def _umask() -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from nasopt.errors import ModelNotSupportedError
 from nasopt.graphs.channels import Barrier, Coupling, Track, spans
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops import operator_of
@@ -182,7 +183,12 @@ def _apply_rule(coupling: Coupling, node: Node) -> None:
     elif any(name not in graph.shapes for name in (*node.inputs, *node.outputs[:1]) if name):
         coupling.block(node, "shape", "a shape here depends on the data")
     else:
-        operator.couple(coupling, node)
+        try:
+            operator.couple(coupling, node)
+        except (ValueError, IndexError, KeyError) as error:
+            # onnx accepts operands that contradict each other: a group that does not divide the channels, an index out of range.
+            what = f"node '{node.name}' ({node.op}) has operands or attributes that contradict each other"
+            raise ModelNotSupportedError(f"{graph.origin}: {what} ({error})") from error
 
 
 def _classes(count: int, equations: Sequence[tuple[Track, Track]]) -> tuple[Ints, int]:

@@ -79,8 +79,8 @@ def removed_units(units: Units, edit: Edit) -> Mask:
     """
     start_of = {(value, axis): (start, stop) for start, stop, value, axis in reversed(units.sources)}
     labelled = np.zeros(units.count, np.bool_)
-    for part in (*units.groups, *units.frozen):
-        labelled[part.units] = True
+    for members in (*(group.units for group in units.groups), *(frozen.units for frozen in units.frozen)):
+        labelled[members] = True
     removed = np.zeros(units.count, np.bool_)
     for entry in edit.detail.get("groups", ()):
         try:
