@@ -1,0 +1,245 @@
+"""How much each unit matters, without data.
+
+A measure ranks the units of every group and says how much is lost with the first one, the first two, … in a currency that is the same
+for all groups. Which measure is the default was decided by measurement (`benchmarks/importances.py`, quoted in docs/benchmarks.md),
+not by habit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nasopt.errors import UsageError
+from nasopt.graphs.channels import Coupling
+from nasopt.graphs.graph import Graph, Node
+from nasopt.graphs.units import Units
+from nasopt.mutations.meanfield import MeanField, Observed, mean_field
+
+__all__ = ["DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
+
+DEFAULT = "meanfield"
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The units of one group in the order in which they should go.
+
+    Attributes:
+        order: units, the first to go first.
+        loss: what is lost when the first 0, 1, … of them are gone; ascending, one longer than `order`.
+    """
+
+    order: Ints
+    loss: Floats
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What measures look at.
+
+    Attributes:
+        coupling: atoms and tracks of the graph.
+        units: their solution.
+        observed: mean and variance per channel of values as they were seen on synthetic inputs, where the network holds no statistics
+            of its own.
+    """
+
+    coupling: Coupling
+    units: Units
+    observed: Observed = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        return self.units.graph
+
+    @cached_property
+    def field(self) -> MeanField:
+        return mean_field(self.coupling, self.observed)
+
+    def spread(self, value: str, axis: int, slices: Floats) -> Floats:
+        """Adds up one number per slice of a weight's axis into one number per unit."""
+        total = np.zeros(self.units.count)
+        for row in self.units.axes.get((value, axis), ()):
+            total += np.bincount(row.classes, slices, minlength=self.units.count)
+        return total
+
+    def kernels(self) -> Iterator[tuple[Node, str, int, int]]:
+        """Every stored weight of a product once: its node, name, the axis of its outputs and that of its inputs."""
+        seen: set[str] = set()
+        for node in self.graph.nodes:
+            if node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or node.domain:
+                continue
+            name = node.inputs[1]
+            if name not in self.graph.weights or name in seen or len(self.graph.shape(name)) < 2:
+                continue
+            seen.add(name)
+            rank = len(self.graph.shape(name))
+            if node.op == "MatMul":
+                yield node, name, rank - 1, rank - 2
+            elif node.op == "ConvTranspose" or (node.op == "Gemm" and not node.attrs.get("transB", 0)):
+                yield node, name, 1, 0
+            else:
+                yield node, name, 0, 1
+
+
+Measure = Callable[[Evidence], list[Ranking]]
+
+
+def rank(name: str, evidence: Evidence) -> list[Ranking]:
+    """Ranks every group by the measure of that name.
+
+    Raises:
+        UsageError: there is no such measure.
+    """
+    if name not in IMPORTANCES:
+        raise UsageError(f"--importance {name}: unknown; choose one of {', '.join(IMPORTANCES)}")
+    return IMPORTANCES[name](evidence)
+
+
+def _additive(score: Callable[[Evidence], Floats]) -> Measure:
+    """Measures that give each unit one number: the least goes first, losses add up."""
+
+    def measure(evidence: Evidence) -> list[Ranking]:
+        scores = score(evidence)
+        rankings = []
+        for group in evidence.units.groups:
+            order = group.units[np.argsort(scores[group.units], kind="stable")]
+            rankings.append(Ranking(order, np.concatenate([[0.0], np.cumsum(scores[order])])))
+        return rankings
+
+    return measure
+
+
+def _magnitude(power: int, *, normalised: bool = False, inputs: bool = True) -> Callable[[Evidence], Floats]:
+    """Norms of all slices that go with a unit (the group importance of Fang et al., CVPR 2023)."""
+
+    def measure(evidence: Evidence) -> Floats:
+        total, count = np.zeros(evidence.units.count), np.zeros(evidence.units.count)
+        for _, name, outputs, ins in evidence.kernels():
+            array = np.abs(evidence.graph.weights[name].array().astype(np.float64)) ** power
+            for axis in (outputs, ins) if inputs else (outputs,):
+                slices = array.sum(axis=tuple(a for a in range(array.ndim) if a != axis))
+                if normalised:
+                    slices = slices / max(float(slices.sum()), 1e-30)
+                total += evidence.spread(name, axis, slices)
+                count += evidence.spread(name, axis, np.ones(len(slices))) > 0
+        return total / np.maximum(count, 1)
+
+    return measure
+
+
+def _batchnorm_scale(evidence: Evidence) -> Floats:
+    """|scale| of the BatchNormalizations on a unit's way (network slimming, Liu et al., ICCV 2017); norms of weights where there is none."""
+    total, count = np.zeros(evidence.units.count), np.zeros(evidence.units.count)
+    for node in evidence.graph.nodes:
+        if node.op == "BatchNormalization" and node.inputs[1] in evidence.graph.weights:
+            slices = np.abs(evidence.graph.weights[node.inputs[1]].array().astype(np.float64))
+            total += evidence.spread(node.inputs[1], 0, slices)
+            count += evidence.spread(node.inputs[1], 0, np.ones(len(slices)))
+    plain = _magnitude(1, normalised=True)(evidence)
+    scales = total / np.maximum(count, 1)
+    factor = float(scales[count > 0].mean() / max(plain[count > 0].mean(), 1e-30)) if (count > 0).any() else 1.0
+    return np.where(count > 0, scales, plain * factor)
+
+
+def _lamp(evidence: Evidence) -> Floats:
+    """Layer-adaptive magnitude (Lee et al., ICLR 2021) on units: energy over the energy of all units of the group that matter more."""
+    energy = _magnitude(2, normalised=True)(evidence)
+    result = energy.copy()
+    for group in evidence.units.groups:
+        order = group.units[np.argsort(energy[group.units])]
+        tail = np.cumsum(energy[order][::-1])[::-1]
+        result[order] = energy[order] / np.maximum(tail, 1e-30)
+    return result
+
+
+def _meanfield(evidence: Evidence) -> list[Ranking]:
+    """Expected damage to the network's outputs, from its own statistics.
+
+    A removed channel takes its mean and its variance from every product that reads it. Means are coherent: what two channels
+    contributed to one output may cancel or add up, so the damage of a set is a quadratic form, and units are taken greedily, each time
+    the one that adds least. A product's output counts by the geometric mean of its sensitivity (what the network's outputs feel) and of
+    its own relative noise (1 / variance): the first alone is right for small damage only, the second alone knows nothing of depth. Towards
+    losing all of a group the loss grows without bound, as the noise-to-signal ratio does.
+    """
+    forms = _damage_forms(evidence)
+    rankings = []
+    for group, form in zip(evidence.units.groups, forms, strict=True):
+        order, loss = _greedy(form)
+        whole = max(float(loss[-1]), 1e-300)
+        rankings.append(Ranking(group.units[order], loss / np.maximum(1.0 - loss / whole, 1.0 / (2 * len(group)))))
+    return rankings
+
+
+def _damage_forms(evidence: Evidence) -> list[Floats]:
+    """For each group the quadratic form (units × units) of the damage."""
+    units, field = evidence.units, evidence.field
+    owner, place = np.full(units.count, -1, np.int64), np.zeros(units.count, np.int64)
+    for index, group in enumerate(units.groups):
+        owner[group.units], place[group.units] = index, np.arange(len(group))
+    forms = [np.zeros((len(group), len(group))) for group in units.groups]
+    for node, name, outputs, ins in evidence.kernels():
+        rows = units.axes.get((name, ins), ())
+        if not any((owner[row.classes] >= 0).any() for row in rows) or int(node.attrs.get("group", 1)) > 1:
+            continue
+        array = evidence.graph.weights[name].array()
+        kernel = np.moveaxis(array, (outputs, ins), (0, 1)).reshape(array.shape[outputs], array.shape[ins], -1).astype(np.float64)
+        weight = _output_weight(field, node.outputs[0], kernel.shape[0])
+        mean = _fit(field.mean.get(node.inputs[0], np.zeros(1)), kernel.shape[1])
+        variance = _fit(field.variance.get(node.inputs[0], np.ones(1)), kernel.shape[1])
+        coherent = kernel.sum(axis=2) * mean * np.sqrt(weight)[:, None]
+        noise = (weight @ (kernel**2).sum(axis=2)) * variance
+        for row in rows:
+            owners = owner[row.classes]
+            for index in np.unique(owners[owners >= 0]).tolist():
+                slices = np.flatnonzero(owners == index)
+                into = place[row.classes[slices]]
+                size = len(units.groups[index])
+                shift = np.zeros((size, kernel.shape[0]))
+                np.add.at(shift, into, coherent[:, slices].T)
+                forms[index] += shift @ shift.T
+                forms[index][np.diag_indices(size)] += np.bincount(into, noise[slices], minlength=size)
+    return forms
+
+
+def _output_weight(field: MeanField, value: str, size: int) -> Floats:
+    """How much one unit of variance in each output of a product counts."""
+    sensitivity = np.maximum(_fit(field.sensitivity.get(value, np.ones(1)), size), 0.0)
+    relative = 1.0 / (np.maximum(_fit(field.variance.get(value, np.ones(1)), size), 1e-12) * size)
+    return np.asarray(np.sqrt(sensitivity * relative))
+
+
+def _greedy(form: Floats) -> tuple[Ints, Floats]:
+    """The order in which each next unit adds least to ``rᵀ form r``, and the sums."""
+    size = len(form)
+    order, loss = np.empty(size, np.int64), np.zeros(size + 1)
+    own, cross, gone = np.diag(form), np.zeros(size), np.zeros(size, np.bool_)
+    for turn in range(size):
+        added = np.where(gone, np.inf, own + 2 * cross)
+        unit = int(np.argmin(added))
+        order[turn], loss[turn + 1], gone[unit] = unit, loss[turn] + added[unit], True
+        cross += form[:, unit]
+    return order, np.maximum.accumulate(loss)
+
+
+def _fit(array: Floats, size: int) -> Floats:
+    return array if len(array) == size else np.full(size, float(array.mean()))
+
+
+IMPORTANCES: dict[str, Measure] = {
+    "l1": _additive(_magnitude(1)),
+    "l2": _additive(_magnitude(2)),
+    "coupled": _additive(_magnitude(2, normalised=True)),
+    "outgoing": _additive(_magnitude(2, normalised=True, inputs=False)),
+    "bn-scale": _additive(_batchnorm_scale),
+    "lamp": _additive(_lamp),
+    "meanfield": _meanfield,
+}

@@ -1,0 +1,106 @@
+"""The compiled search space: sites, their choices, and tables that score a population of genomes without building a model.
+
+A genome is a row of integers, one a site: the index of the choice taken there. Choices are ordered from least to most kept, so that a
+larger gene never costs less, and the last one leaves its site as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nasopt.graphs.cost import CostTable
+from nasopt.graphs.units import Mask, Units
+from nasopt.mutations.contract import Edit, Site
+from nasopt.mutations.importance import Ranking
+from nasopt.mutations.prune_channels import PruneChannels, edit_of, removal_of
+
+__all__ = ["SearchSpace", "choices_of"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def choices_of(length: int, channels: int, step: int) -> tuple[int, ...]:
+    """How many units of a group may stay at a granularity.
+
+    Args:
+        length: units in the group.
+        channels: channels per unit.
+        step: channel counts move in multiples of this; leaving the group whole is always a choice.
+    """
+    stride = max(1, step // int(np.gcd(step, channels)))
+    return (*range(stride, length, stride), length)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Pruning choices of one graph at given granularities.
+
+    Attributes:
+        units: the couplings.
+        costs: cost forms.
+        order: for each group, its units from least to most important.
+        kept_saliency: for each group, saliency that is kept with 0, 1, … units.
+        steps: granularity of each group, in channels.
+        choices: for each group, the numbers of units that may be kept.
+    """
+
+    units: Units
+    costs: CostTable
+    order: tuple[Ints, ...]
+    kept_saliency: tuple[Floats, ...]
+    steps: tuple[int, ...]
+    choices: tuple[tuple[int, ...], ...]
+
+    @staticmethod
+    def compile(units: Units, rankings: Sequence[Ranking], steps: Sequence[int], costs: CostTable | None = None) -> SearchSpace:
+        """Compiles the tables.
+
+        Args:
+            units: the couplings.
+            rankings: for each group, the order in which units go and what is lost.
+            steps: granularity of each group, in channels.
+            costs: cost forms, where they exist already.
+        """
+        total = max(float(sum(ranking.loss[-1] for ranking in rankings)), 1e-300)
+        kept = tuple((ranking.loss[-1] - ranking.loss[::-1]) / total for ranking in rankings)
+        choices = tuple(choices_of(len(group), group.channels, step) for group, step in zip(units.groups, steps, strict=True))
+        return SearchSpace(units, costs or CostTable(units), tuple(ranking.order for ranking in rankings), kept, tuple(steps), choices)
+
+    def at(self, steps: Sequence[int]) -> SearchSpace:
+        """The same space at another granularity."""
+        choices = tuple(choices_of(len(group), group.channels, step) for group, step in zip(self.units.groups, steps, strict=True))
+        return replace(self, steps=tuple(steps), choices=choices)
+
+    def sites(self) -> list[Site]:
+        """The sites in the order of the genes."""
+        return [Site(PruneChannels.kind, group.name, choice) for group, choice in zip(self.units.groups, self.choices, strict=True)]
+
+    @property
+    def lengths(self) -> Ints:
+        """Number of choices of every gene."""
+        return np.array([len(choice) for choice in self.choices], np.int64)
+
+    def kept(self, genomes: Ints) -> Ints:
+        """Units kept per group: (population, groups)."""
+        columns = [np.asarray(choice, np.int64)[genomes[:, gene]] for gene, choice in enumerate(self.choices)]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0), np.int64)
+
+    def saliency(self, kept: Ints) -> Floats:
+        """Share of the network's saliency that is kept, per candidate."""
+        total = np.zeros(len(kept))
+        for gene, table in enumerate(self.kept_saliency):
+            total += table[kept[:, gene]]
+        return total
+
+    def removed(self, kept: Sequence[int]) -> Mask:
+        """Flags of the units that go when each group keeps that many."""
+        return removal_of(self.units, self.order, kept)
+
+    def edit(self, kept: Sequence[int]) -> Edit:
+        """The edit that realises a candidate."""
+        return edit_of(self.units, self.removed(kept))
