@@ -58,6 +58,7 @@ def infer(graph: Graph) -> Facts:
     for value in bare.graph.output:
         # The declared output shapes may be dynamic; what the bound inputs make of them is inferred.
         value.type.tensor_type.ClearField("shape")
+    bare.graph.value_info.extend(_declared(graph))
     for weight in graph.weights.values():
         if weight.kind == "fill":
             # Its shape is known and its data is not needed.
@@ -118,6 +119,17 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
             bare.graph.initializer.append(weight.proto)
     bare.graph.output.extend(model.graph.output)
     return bare
+
+
+def _declared(graph: Graph) -> list[onnx.ValueInfoProto]:
+    """What the file declares about the results of operators that onnx does not know, where it declares all of it."""
+    foreign = {name for node in graph.nodes if node.domain for name in node.outputs}
+    values = [value for value in (*graph.model.graph.value_info, *graph.model.graph.output) if value.name in foreign]
+    return [
+        value
+        for value in values
+        if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim)
+    ]
 
 
 def fold_constants(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Array], dict[str, frozenset[str]]]:

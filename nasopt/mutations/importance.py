@@ -35,10 +35,12 @@ class Ranking:
     Attributes:
         order: units, the first to go first.
         loss: what is lost when the first 0, 1, … of them are gone; ascending, one longer than `order`.
+        whole: what the group holds, in the same currency (a loss that grows without bound ends above it).
     """
 
     order: Ints
     loss: Floats
+    whole: float
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def _additive(score: Callable[[Evidence], Floats]) -> Measure:
         rankings = []
         for group in evidence.units.groups:
             order = group.units[np.argsort(scores[group.units], kind="stable")]
-            rankings.append(Ranking(order, np.concatenate([[0.0], np.cumsum(scores[order])])))
+            loss = np.concatenate([[0.0], np.cumsum(scores[order])])
+            rankings.append(Ranking(order, loss, float(loss[-1])))
         return rankings
 
     return measure
@@ -175,7 +178,7 @@ def _meanfield(evidence: Evidence) -> list[Ranking]:
     for group, form in zip(evidence.units.groups, forms, strict=True):
         order, loss = _greedy(form)
         whole = max(float(loss[-1]), 1e-300)
-        rankings.append(Ranking(group.units[order], loss / np.maximum(1.0 - loss / whole, 1.0 / (2 * len(group)))))
+        rankings.append(Ranking(group.units[order], loss / np.maximum(1.0 - loss / whole, 1.0 / (2 * len(group))), whole))
     return rankings
 
 

@@ -66,8 +66,8 @@ class SearchSpace:
             steps: granularity of each group, in channels.
             costs: cost forms, where they exist already.
         """
-        total = max(float(sum(ranking.loss[-1] for ranking in rankings)), 1e-300)
-        kept = tuple((ranking.loss[-1] - ranking.loss[::-1]) / total for ranking in rankings)
+        total = max(sum(ranking.whole for ranking in rankings), 1e-300)
+        kept = tuple((ranking.whole - ranking.loss[::-1]) / total for ranking in rankings)
         choices = tuple(choices_of(len(group), group.channels, step) for group, step in zip(units.groups, steps, strict=True))
         return SearchSpace(units, costs or CostTable(units), tuple(ranking.order for ranking in rankings), kept, tuple(steps), choices)
 
@@ -91,7 +91,7 @@ class SearchSpace:
         return np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0), np.int64)
 
     def saliency(self, kept: Ints) -> Floats:
-        """Share of the network's saliency that is kept, per candidate."""
+        """Share of the network's saliency that is kept, per candidate (below 0 where a measure counts a loss as more than total)."""
         total = np.zeros(len(kept))
         for gene, table in enumerate(self.kept_saliency):
             total += table[kept[:, gene]]

@@ -1,8 +1,9 @@
 """In which steps channel counts move: coarse ones run fast, fine ones reach further.
 
 ONNX Runtime's blocked convolutions want channels in multiples of the vector width; odd counts fall back to slow kernels (a −14 % MACs
-MobileNetV2 pruned without steps is 69 % slower). ``auto`` starts at the target's step and halves it, group by group, where the drop
-needs it.
+MobileNetV2 pruned without steps is 69 % slower). ``auto`` starts at the target's step and halves it where the drop needs it: all
+groups together down to `FAST_STEP` where coarse steps would cost much more of what the network knows, and below that group by group, only
+so far that the drop can be reached at all.
 """
 
 from __future__ import annotations
@@ -13,13 +14,41 @@ import numpy as np
 
 from nasopt.mutations.space import SearchSpace
 from nasopt.search.constraints import Constraints
-from nasopt.search.descent import unreachable
+from nasopt.search.descent import descend, give_back, unreachable
 
-__all__ = ["CPU_STEP", "Granularity", "refine_steps"]
+__all__ = ["CPU_STEP", "FAST_STEP", "Granularity", "choose_steps", "refine_steps"]
 
 Granularity = int | Literal["auto"]
 
 CPU_STEP = 16
+"""Channels in a vector register of the widest common CPUs, in float32."""
+
+FAST_STEP = 8
+"""Halving once keeps blocked kernels busy on every CPU that ONNX Runtime blocks for."""
+
+WORTH = 2.0
+"""Coarse steps are kept unless they lose this many times as much saliency as steps half as large."""
+
+
+def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
+    """The granularity of ``auto``.
+
+    Args:
+        space: the space at the target's step.
+        constraints: what to reach.
+    """
+    while max(space.steps, default=1) > FAST_STEP:
+        finer = space.at([max(FAST_STEP, step // 2) for step in space.steps])
+        if not unreachable(space, constraints) and _lost(space, constraints) <= WORTH * _lost(finer, constraints):
+            return space
+        space = finer
+    return refine_steps(space, constraints)
+
+
+def _lost(space: SearchSpace, constraints: Constraints) -> float:
+    """Share of the saliency that the greedy answer loses."""
+    genome = give_back(space, constraints, descend(space, constraints)[0])
+    return 1.0 - float(space.saliency(space.kept(genome[None]))[0])
 
 
 def refine_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:

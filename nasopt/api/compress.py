@@ -1,0 +1,376 @@
+"""``compress``: ONNX in, a smaller ONNX out, trained weights kept."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import onnx
+
+from nasopt.api.records import cost_of
+from nasopt.api.verify import verify_edits
+from nasopt.errors import UsageError, VerificationError
+from nasopt.graphs.admission import require_finite
+from nasopt.graphs.channels import spans
+from nasopt.graphs.cost import Totals, totals
+from nasopt.graphs.explain import frozen_of, groups_of
+from nasopt.graphs.graph import Graph
+from nasopt.graphs.model_file import check_writable, content_hash, read_model, write_atomically, write_model
+from nasopt.graphs.units import Units, couple, solve
+from nasopt.mutations import MUTATIONS, Edit, apply_edit
+from nasopt.mutations.importance import DEFAULT, Evidence, rank
+from nasopt.mutations.preserve import preserved
+from nasopt.mutations.script import Script, refer_to_script
+from nasopt.mutations.space import SearchSpace
+from nasopt.results import Check, CompressResult, FrontPoint, Latency, VerifyResult
+from nasopt.runtime.latency import compare
+from nasopt.runtime.observe import observe
+from nasopt.runtime.sessions import random_inputs
+from nasopt.runtime.verify import check_result
+from nasopt.search.allocate import Allocation, allocate
+from nasopt.search.constraints import Constraints
+from nasopt.search.granularity import CPU_STEP, Granularity
+
+__all__ = ["Progress", "compress"]
+
+Progress = Callable[[str, float | None, str], None]
+"""Called with the stage, how much of it is done (None: unknown) and a detail."""
+
+GENERATIONS = 60
+TIME_LIMIT = 8.0
+"""Seconds; the default 60 generations take about one on most networks."""
+
+PARETO_MODELS = 8
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, checked."""
+
+    path: Path
+    output: Path | None
+    script: Path | None
+    drops: Mapping[str, float]
+    granularity: Granularity
+    seed: int
+    generations: int
+    time_limit: float | None
+    best_effort: bool
+    fold_batchnorm: bool
+    threads: int
+    report: Progress
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A finished network, not yet written."""
+
+    allocation: Allocation
+    edits: tuple[Edit, ...]
+    model: onnx.ModelProto
+    verification: VerifyResult
+    latency: Latency | None
+
+
+def compress(
+    model: str | Path,
+    output: str | Path | None = None,
+    *,
+    flops_drop: float | None = None,
+    params_drop: float | None = None,
+    memory_drop: float | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    preserve: Sequence[str] = (),
+    granularity: Granularity = "auto",
+    importance: str | None = None,
+    seed: int = 0,
+    generations: int | None = None,
+    time_limit: float | None = None,
+    simplify: bool = True,
+    fold_batchnorm: bool = False,
+    measure_latency: bool = True,
+    threads: int = 1,
+    pareto: str | Path | None = None,
+    best_effort: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+    command: str = "",
+    progress: Progress | None = None,
+) -> CompressResult:
+    """Compresses a trained network so that every constraint holds, and keeps its weights.
+
+    Args:
+        model: the ONNX file.
+        output: where to write; its edit script goes beside it (``OUT.json``). May be left out for a dry run.
+        flops_drop: relative drop of MACs to reach, between 0 and 1.
+        params_drop: relative drop of parameters.
+        memory_drop: relative drop of peak activation memory.
+        input_shapes: shapes to bind dynamic inputs to; the result stays as dynamic as the model.
+        preserve: glob patterns of weights, nodes or values whose channels stay.
+        granularity: the step of channel counts; ``auto`` starts at 16 and goes finer where the drop needs it.
+        importance: the measure that ranks channels (`nasopt.mutations.importance.IMPORTANCES`).
+        seed: of every random number.
+        generations: of the search; without it 60, and no longer than 8 s.
+        time_limit: seconds for the search.
+        simplify: remove identities, dead branches and duplicate computations first.
+        fold_batchnorm: fold BatchNormalization at the end.
+        measure_latency: time the network before and after.
+        threads: for the timing.
+        pareto: a directory for models along the Pareto front.
+        best_effort: take the nearest network where the constraints cannot be reached.
+        dry_run: write nothing.
+        force: overwrite.
+        command: what to put on record as the command.
+        progress: is told what happens.
+
+    Returns:
+        The record; `exit_code` says how it ended.
+
+    Raises:
+        UsageError: an argument that cannot be used.
+        ModelNotSupportedError: a model that is not understood.
+        ConstraintUnreachableError: a drop that is out of reach; nothing was written.
+        VerificationError: the result failed its verification; nothing was written.
+    """
+    begun = monotonic()
+    path, output, pareto = Path(model), None if output is None else Path(output), None if pareto is None else Path(pareto)
+    drops = {name: drop for name, drop in (("flops", flops_drop), ("params", params_drop), ("memory", memory_drop)) if drop is not None}
+    script = None if output is None else output.with_suffix(".json")
+    _check_request(path, output, script, pareto, drops, granularity, dry_run=dry_run, force=force)
+    limit = TIME_LIMIT if generations is None and time_limit is None else time_limit
+    request = _Request(
+        path, output, script, drops, granularity, seed, GENERATIONS if generations is None else generations, limit, best_effort,
+        fold_batchnorm, threads, progress or (lambda stage, fraction, detail: None),
+    )  # fmt: skip
+
+    request.report("read", None, str(path))
+    original = Graph(read_model(path), input_shapes, origin=str(path))
+    require_finite(original)
+    base = totals(original)
+    first = MUTATIONS["simplify"].whole(original) if simplify else None
+    graph = original if first is None else Graph(apply_edit(original, first), original.bound, origin=str(path))
+
+    request.report("analyse", None, f"{len(graph.nodes)} nodes")
+    units, space = _compile(graph, preserved(original, preserve), importance or DEFAULT, seed)
+    constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
+    notes: list[str] = []
+    candidate = _candidate(request, original, graph, space, constraints, first, request.granularity, measure=measure_latency)
+    if candidate.latency is not None and candidate.latency.slower and granularity == "auto" and min(candidate.allocation.space.steps) < CPU_STEP:
+        candidate = _coarser(request, original, graph, space, constraints, first, candidate, notes)
+    allocation = candidate.allocation
+    if allocation.stopped_by != "generations":
+        notes.append(f"the clock stopped the search after {allocation.generations} generations")
+
+    written = None if dry_run else output
+    if written is not None and script is not None:
+        request.report("write", None, str(written))
+        write_model(candidate.model, written)
+        write_atomically(script, _script(request, original, candidate.edits, written).encode())
+    result = Graph(candidate.model, original.bound, origin=str(output or path))
+    after = cost_of(result, written)
+    _check_reached(totals(result), constraints, allocation)
+    return CompressResult(
+        path=path,
+        output=written,
+        script=script if written is not None else None,
+        before=cost_of(original, path),
+        after=after,
+        asked=dict(drops),
+        drop={
+            "flops": 1 - after.macs / max(base.macs, 1),
+            "params": 1 - after.params / max(base.params, 1),
+            "memory": 1 - after.peak_activation_bytes / max(base.peak_activation_bytes, 1),
+        },
+        groups=groups_of(units, allocation.kept.tolist(), allocation.space.steps),
+        frozen=frozen_of(units),
+        edits=tuple(MUTATIONS[edit.kind].describe(edit) for edit in candidate.edits),
+        granularity=str(granularity),
+        importance=importance or DEFAULT,
+        saliency=max(0.0, float(space.saliency(allocation.kept[None])[0])),
+        front=_front(request, allocation, original, first, None if dry_run else pareto, force=force),
+        latency=candidate.latency,
+        verification=candidate.verification,
+        seed=seed,
+        generations=allocation.generations,
+        evaluations=allocation.evaluations,
+        seconds=monotonic() - begun,
+        reached=allocation.reached,
+        command=command,
+        notes=tuple(notes),
+    )
+
+
+def _check_request(
+    path: Path,
+    output: Path | None,
+    script: Path | None,
+    pareto: Path | None,
+    drops: Mapping[str, float],
+    granularity: Granularity,
+    *,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    if not drops:
+        raise UsageError("nothing to reach: ask for a --flops-drop, --params-drop or --memory-drop")
+    if output is None and not dry_run:
+        raise UsageError("nowhere to write: name the result (-o), or ask for a dry run")
+    if granularity != "auto" and granularity < 1:
+        raise UsageError(f"--granularity {granularity}: must be 'auto' or a positive number of channels")
+    Constraints(drops, {})  # checks that each drop lies between 0 and 1
+    if output is not None and script is not None:
+        if output.resolve() == path.resolve():
+            raise UsageError(f"{output}: is the model itself; name another file for the result")
+        if script == output:
+            raise UsageError(f"{output}: the edit script would have the same name; end the result's name in .onnx")
+        if not dry_run:
+            check_writable(output, force=force)
+            check_writable(script, force=force)
+    if pareto is not None and not dry_run and pareto.exists() and (not pareto.is_dir() or (any(pareto.iterdir()) and not force)):
+        raise UsageError(f"{pareto}: exists and is no empty directory; --force writes into it")
+
+
+def _compile(graph: Graph, preserve: list[tuple[str, object]], importance: str, seed: int) -> tuple[Units, SearchSpace]:
+    coupling = couple(graph, preserve)  # type: ignore[arg-type]
+    units = solve(coupling)
+    observed = {}
+    if importance == DEFAULT and units.groups and not _has_statistics(graph):
+        axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
+        observed = observe(graph, axes, seed=seed)
+    rankings = rank(importance, Evidence(coupling, units, observed))
+    return units, SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
+
+
+def _has_statistics(graph: Graph) -> bool:
+    """Whether most convolutions lead into a BatchNormalization, which remembers its inputs."""
+    convolutions = [node for node in graph.nodes if node.op in ("Conv", "ConvTranspose")]
+    normed = [node for node in convolutions if any(after.op == "BatchNormalization" for after, _ in graph.consumers.get(node.outputs[0], ()))]
+    return 2 * len(normed) > len(convolutions)
+
+
+def _candidate(
+    request: _Request,
+    original: Graph,
+    graph: Graph,
+    space: SearchSpace,
+    constraints: Constraints,
+    first: Edit | None,
+    granularity: Granularity,
+    *,
+    measure: bool,
+) -> _Candidate:
+    """Searches at a granularity, builds the answer, verifies and times it."""
+
+    def on_generation(done: int) -> None:
+        request.report("search", done / max(request.generations, 1), f"generation {done}")
+
+    allocation = allocate(
+        space,
+        constraints,
+        granularity=granularity,
+        seed=request.seed,
+        generations=request.generations,
+        time_limit=request.time_limit,
+        best_effort=request.best_effort,
+        on_generation=on_generation,
+    )
+    prune = allocation.space.edit(allocation.kept.tolist())
+    edits = [edit for edit in (first, prune if prune.detail["groups"] else None) if edit is not None]
+    request.report("verify", None, "structural edit against the masked original")
+    verification, model = verify_edits(original.model, edits, original.bound, origin=str(request.path), seed=request.seed)
+    if request.fold_batchnorm:
+        fold = MUTATIONS["fold-batchnorm"].whole(Graph(model, original.bound, origin=str(request.path)))
+        if fold is not None:
+            folded, model = verify_edits(model, [fold], original.bound, origin=str(request.path), seed=request.seed)
+            edits.append(fold)
+            verification = _joined(verification, folded.checks, folded.max_relative_error)
+    if request.script is not None:
+        refer_to_script(model, request.script)
+    gc.collect()
+    verification = _joined(verification, check_result(original, model, origin=str(request.output or request.path), seed=request.seed))
+    failed = [check for check in verification.checks if not check.ok]
+    if failed:
+        raise VerificationError(f"the result failed its verification ({failed[0].name}: {failed[0].detail}); nothing was written")
+    latency = None
+    if measure:
+        request.report("measure", None, "latency before and after")
+        latency = compare(original.model, model, random_inputs(original, request.seed), threads=request.threads)
+    return _Candidate(allocation, tuple(edits), model, verification, latency)
+
+
+def _coarser(
+    request: _Request,
+    original: Graph,
+    graph: Graph,
+    space: SearchSpace,
+    constraints: Constraints,
+    first: Edit | None,
+    slow: _Candidate,
+    notes: list[str],
+) -> _Candidate:
+    """A result in finer steps turned out slower than its input: the target's own step, if it reaches the drop, may not be."""
+    from nasopt.errors import ConstraintUnreachableError
+
+    assert slow.latency is not None
+    try:
+        coarse = _candidate(request, original, graph, space, constraints, first, CPU_STEP, measure=True)
+    except ConstraintUnreachableError:
+        notes.append(f"slower than its input, and the drop is out of reach in steps of {CPU_STEP}")
+        return slow
+    assert coarse.latency is not None
+    if coarse.latency.ratio < slow.latency.ratio:
+        notes.append(f"finer steps were measured at {slow.latency.ratio:.2f} times the input's latency; steps of {CPU_STEP} were taken instead")
+        return coarse
+    return slow
+
+
+def _joined(result: VerifyResult, checks: Sequence[Check], error: float | None = None) -> VerifyResult:
+    errors = [value for value in (result.max_relative_error, error) if value is not None]
+    return VerifyResult((*result.checks, *checks), max(errors) if errors else None)
+
+
+def _check_reached(after: Totals, constraints: Constraints, allocation: Allocation) -> None:
+    """Counted on the finished model itself, not on the tables that chose it."""
+    if not allocation.reached:
+        return
+    counted = {"flops": after.macs, "params": after.params, "memory": after.peak_activation_bytes}
+    for name, drop in constraints.drops.items():
+        if counted[name] > (1 - drop) * constraints.base[name]:
+            raise VerificationError(f"the result misses its --{name}-drop: the tables of the search disagree with the model")
+
+
+def _script(request: _Request, original: Graph, edits: tuple[Edit, ...], output: Path) -> str:
+    return Script(
+        request.path.name, content_hash(request.path), edits, dict(original.bound), output.name, content_hash(output)
+    ).to_json()
+
+
+def _front(
+    request: _Request, allocation: Allocation, original: Graph, first: Edit | None, directory: Path | None, *, force: bool
+) -> tuple[FrontPoint, ...]:
+    """The front as records; with a directory, models along it are written."""
+    space, kept = allocation.space, allocation.front
+    costs = space.costs
+    columns = [costs.macs(kept), costs.params(kept), costs.peak_activation_bytes(kept), space.saliency(kept)]
+    points = [
+        FrontPoint(int(macs), int(params), int(peak), max(0.0, float(saliency)), place == allocation.chosen)
+        for place, (macs, params, peak, saliency) in enumerate(zip(*columns, strict=True))
+    ]
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        for place in np.unique(np.linspace(0, len(points) - 1, min(PARETO_MODELS, len(points))).round().astype(int)).tolist():
+            target = directory / f"{request.path.stem}-{points[place].macs}.onnx"
+            request.report("front", None, str(target))
+            prune = space.edit(kept[place].tolist())
+            edits = tuple(edit for edit in (first, prune if prune.detail["groups"] else None) if edit is not None)
+            model = original.model
+            for edit in edits:
+                model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
+            write_model(model, target)
+            write_atomically(target.with_suffix(".json"), _script(request, original, edits, target).encode())
+            points[place] = replace(points[place], output=target)
+    return tuple(points)

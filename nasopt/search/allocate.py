@@ -1,0 +1,125 @@
+"""From constraints to a choice of channels: granularity, descent, evolution, and the last steps back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nasopt.errors import ConstraintUnreachableError
+from nasopt.mutations.space import SearchSpace
+from nasopt.search.constraints import CONSTRAINTS, Constraints
+from nasopt.search.descent import descend, give_back, unreachable
+from nasopt.search.granularity import CPU_STEP, Granularity, choose_steps
+
+__all__ = ["Allocation", "allocate"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What was chosen.
+
+    Attributes:
+        space: the space at the granularity that was used.
+        kept: units kept per group.
+        front: units kept per group of every point of the front, by descending MACs: (points, groups).
+        chosen: which row of `front` was chosen.
+        generations: of the search.
+        evaluations: candidates that it scored.
+        stopped_by: ``generations`` or ``time limit``.
+        reached: False where no candidate satisfies the constraints and the nearest was taken.
+    """
+
+    space: SearchSpace
+    kept: Ints
+    front: Ints
+    chosen: int
+    generations: int
+    evaluations: int
+    stopped_by: str
+    reached: bool
+
+
+def allocate(
+    space: SearchSpace,
+    constraints: Constraints,
+    *,
+    granularity: Granularity = "auto",
+    seed: int = 0,
+    generations: int = 60,
+    time_limit: float | None = None,
+    best_effort: bool = False,
+    on_generation: Callable[[int], None] | None = None,
+) -> Allocation:
+    """Chooses how many units each group keeps.
+
+    Args:
+        space: the compiled space, at any granularity.
+        constraints: what to reach.
+        granularity: ``auto``, or the step of channel counts.
+        seed: of the search.
+        generations: of the search; 0 takes the greedy answer.
+        time_limit: seconds for the search.
+        best_effort: take the nearest candidate where the constraints cannot be reached.
+        on_generation: progress.
+
+    Raises:
+        ConstraintUnreachableError: not even the smallest network of the space satisfies the constraints.
+    """
+    steps = [CPU_STEP if granularity == "auto" else granularity] * len(space.choices)
+    space = space.at(steps)
+    if granularity == "auto":
+        space = choose_steps(space, constraints)
+    reached = not unreachable(space, constraints)
+    if not reached and not best_effort:
+        raise _unreachable_error(space, constraints)
+    greedy, path = descend(space, constraints)
+    candidates, done, evaluations, stopped = [*path, greedy], 0, len(path), "generations"
+    if reached and generations > 0 and len(space.choices):
+        from nasopt.search.evolution import evolve
+
+        outcome = evolve(
+            space, constraints, path, seed=seed, generations=generations, time_limit=time_limit, on_generation=on_generation
+        )
+        candidates += list(outcome.genomes)
+        done, stopped, evaluations = outcome.generations, outcome.stopped_by, evaluations + outcome.evaluations
+    genomes = np.unique(np.array(candidates), axis=0)
+    best = greedy
+    if reached:
+        feasible = genomes[constraints.hold(space, space.kept(genomes))]
+        # Steps back can lift a candidate past another: all are given theirs before the best is taken.
+        ranked = feasible[np.argsort(-space.saliency(space.kept(feasible)), kind="stable")][:16]
+        finished = np.array([give_back(space, constraints, genome) for genome in ranked])
+        best = finished[int(np.argmax(space.saliency(space.kept(finished))))]
+    front = _front(space, np.concatenate([genomes, best[None]]), best)
+    chosen = int(np.flatnonzero((front == best).all(axis=1))[0])
+    return Allocation(space, space.kept(best[None])[0], space.kept(front), chosen, done, evaluations, stopped, reached)
+
+
+def _front(space: SearchSpace, genomes: Ints, chosen: Ints) -> Ints:
+    """Candidates that no other beats in both saliency and MACs, and the chosen one, by descending MACs."""
+    kept = space.kept(genomes)
+    macs, saliency = space.costs.macs(kept), space.saliency(kept)
+    best, front = -np.inf, []
+    for place in np.lexsort((-saliency, macs)):
+        if saliency[place] > best or (genomes[place] == chosen).all():
+            best = max(best, float(saliency[place]))
+            front.append(int(place))
+    rows = {genomes[place].tobytes(): genomes[place] for place in reversed(front)}
+    return np.array(list(rows.values()))
+
+
+def _unreachable_error(space: SearchSpace, constraints: Constraints) -> ConstraintUnreachableError:
+    floor = space.kept(np.zeros((1, len(space.choices)), np.int64))[0]
+    reachable = constraints.reached(space, floor)
+    asked = ", ".join(f"--{name}-drop {drop:g}" for name, drop in constraints.drops.items())
+    bounds = ", ".join(f"{name} {100 * reachable[name]:.1f} %" for name in CONSTRAINTS)
+    return ConstraintUnreachableError(
+        f"{asked} cannot be reached: the largest drops are {bounds}; ask for less, use a finer --granularity, see what is frozen with "
+        "'nasopt explain', or take the nearest with --best-effort",
+        reachable,
+    )
