@@ -239,7 +239,8 @@ class LayerChange:
 
     name: str
     kind: str
-    """``node added``, ``node removed``, ``attribute``, ``weight shape``, ``weight values``, ``shape``"""
+    """``node added``, ``node removed``, ``inputs``, ``outputs``, ``attribute``, ``weight added``, ``weight removed``, ``weight shape``,
+    ``weight values``, ``shape``"""
     before: str
     after: str
 
