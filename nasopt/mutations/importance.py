@@ -24,6 +24,9 @@ __all__ = ["DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
 
 DEFAULT = "meanfield"
 
+FLATTEN = 0.2
+"""Chosen on 2,000 training images of CIFAR-10 with two ResNets, from 0.15 to 1; between 0.15 and 0.33 it hardly matters."""
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -169,9 +172,9 @@ def _meanfield(evidence: Evidence) -> list[Ranking]:
 
     A removed channel takes its mean and its variance from every product that reads it. Means are coherent: what two channels
     contributed to one output may cancel or add up, so the damage of a set is a quadratic form, and units are taken greedily, each time
-    the one that adds least. A product's output counts by the geometric mean of its sensitivity (what the network's outputs feel) and of
-    its own relative noise (1 / variance): the first alone is right for small damage only, the second alone knows nothing of depth. Towards
-    losing all of a group the loss grows without bound, as the noise-to-signal ratio does.
+    the one that adds least. How much a product's output counts follows from its sensitivity (what the network's outputs feel) and its own
+    relative noise (1 / variance), both flattened by `FLATTEN`: the estimate is right for small damage, and the more goes, the more evenly
+    layers should share it. Towards losing all of a group the loss grows without bound, as the noise-to-signal ratio does.
     """
     forms = _damage_forms(evidence)
     rankings = []
@@ -217,7 +220,7 @@ def _output_weight(field: MeanField, value: str, size: int) -> Floats:
     """How much one unit of variance in each output of a product counts."""
     sensitivity = np.maximum(_fit(field.sensitivity.get(value, np.ones(1)), size), 0.0)
     relative = 1.0 / (np.maximum(_fit(field.variance.get(value, np.ones(1)), size), 1e-12) * size)
-    return np.asarray(np.sqrt(sensitivity * relative))
+    return np.asarray((sensitivity * relative) ** FLATTEN)
 
 
 def _greedy(form: Floats) -> tuple[Ints, Floats]:
