@@ -143,7 +143,7 @@ def _magnitude(power: int, *, normalised: bool = False, inputs: bool = True) -> 
 
 
 def _batchnorm_scale(evidence: Evidence) -> Floats:
-    """|scale| of the BatchNormalizations on a unit's way (network slimming, Liu et al., ICCV 2017); norms of weights where there is none."""
+    """|scale| of the BatchNormalizations on a unit's way (network slimming, Liu et al., ICCV 2017), else norms of weights."""
     total, count = np.zeros(evidence.units.count), np.zeros(evidence.units.count)
     for node in evidence.graph.nodes:
         if node.op == "BatchNormalization" and node.inputs[1] in evidence.graph.weights:

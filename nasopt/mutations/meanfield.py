@@ -104,7 +104,9 @@ class _Walk:
             self.field.sensitivity[value] = self.sensitivity(value) + amount
 
     def _stored(self, value: str) -> Floats:
-        weight = self.graph.weights[value]
+        weight = self.graph.weights.get(value)
+        if weight is None:
+            return self.mean(value)  # computed from other weights (a bias that an exporter expands from a scalar)
         if not self.graph.is_float(value):
             return np.zeros(self.size(value))
         array = weight.array().astype(np.float64)
@@ -153,7 +155,9 @@ class _Walk:
         elif node.op in _SUMS:
             parts = [(self._aligned(v, output, self.mean(v)), self._aligned(v, output, self.variance(v))) for v in node.inputs if v]
             sign = [1.0] + [-1.0 if node.op == "Sub" else 1.0] * (len(parts) - 1)
-            self._put(output, sum(s * m for s, (m, _) in zip(sign, parts, strict=True)) + np.zeros(1), sum(v for _, v in parts) + np.zeros(1))
+            self._put(
+                output, sum(s * m for s, (m, _) in zip(sign, parts, strict=True)) + np.zeros(1), sum(v for _, v in parts) + np.zeros(1)
+            )
         elif node.op in ("Mul", "Div"):
             self._product(node)
         elif (function := self._activation(node)) is not None:
@@ -276,7 +280,9 @@ class _Walk:
             self.add_sensitivity(value, self.sensitivity(output))
             return
         known, place = _lookup(own.reshape(-1), target.reshape(-1))
-        self.add_sensitivity(value, np.bincount(place, self.sensitivity(output)[known], minlength=own.size))
+        returned = np.zeros(own.size)
+        np.add.at(returned, place, self.sensitivity(output)[known])
+        self.add_sensitivity(value, returned)
 
     def _collect(self, value: str, output: str, amount: Floats) -> None:
         """Sends sensitivities of a broadcast result back to an operand."""

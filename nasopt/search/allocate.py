@@ -82,9 +82,7 @@ def allocate(
     if reached and generations > 0 and len(space.choices):
         from nasopt.search.evolution import evolve
 
-        outcome = evolve(
-            space, constraints, path, seed=seed, generations=generations, time_limit=time_limit, on_generation=on_generation
-        )
+        outcome = evolve(space, constraints, path, seed=seed, generations=generations, time_limit=time_limit, on_generation=on_generation)
         candidates += list(outcome.genomes)
         done, stopped, evaluations = outcome.generations, outcome.stopped_by, evaluations + outcome.evaluations
     genomes = np.unique(np.array(candidates), axis=0)

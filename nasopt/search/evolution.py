@@ -112,10 +112,15 @@ class _Problem(Problem):  # type: ignore[misc]
     def __init__(self, space: SearchSpace, constraints: Constraints, objectives: Sequence[Objective]) -> None:
         self.space, self.constraints, self.objectives = space, constraints, tuple(objectives)
         super().__init__(
-            n_var=len(space.choices), n_obj=2 + len(self.objectives), n_ieq_constr=len(constraints.names), xl=0, xu=space.lengths - 1, vtype=int
+            n_var=len(space.choices),
+            n_obj=2 + len(self.objectives),
+            n_ieq_constr=len(constraints.names),
+            xl=0,
+            xu=space.lengths - 1,
+            vtype=int,
         )
 
-    def _evaluate(self, genomes: Ints, out: dict[str, Floats], *args: Any, **kwargs: Any) -> None:
+    def _evaluate(self, genomes: Ints, out: dict[str, Floats], *_: Any, **__: Any) -> None:
         kept = self.space.kept(genomes.astype(np.int64))
         further = [-objective(self.space, kept) for objective in self.objectives]
         out["F"] = np.stack([-self.space.saliency(kept), self.space.costs.macs(kept), *further], axis=1)
@@ -128,7 +133,7 @@ class _UniformCrossover(Crossover):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(2, 2)
 
-    def _do(self, problem: Any, parents: Ints, *args: Any, random_state: Any = None, **kwargs: Any) -> Ints:
+    def _do(self, _: Any, parents: Ints, *__: Any, random_state: Any = None, **___: Any) -> Ints:
         swap = random_state.random(parents.shape[1:]) < 0.5
         return np.stack([np.where(swap, parents[1], parents[0]), np.where(swap, parents[0], parents[1])])
 
@@ -140,9 +145,9 @@ class _StepMutation(Mutation):  # type: ignore[misc]
         super().__init__()
         self._lengths = lengths
 
-    def _do(self, problem: Any, genomes: Ints, *args: Any, random_state: Any = None, **kwargs: Any) -> Ints:
+    def _do(self, _: Any, genomes: Ints, *__: Any, random_state: Any = None, **___: Any) -> Ints:
         moved = random_state.random(genomes.shape) < min(1.0, 3.0 / max(1, genomes.shape[1]))
-        reach = 1 + random_state.geometric(0.6, genomes.shape) - 1
+        reach = random_state.geometric(0.6, genomes.shape)
         direction = np.where(random_state.random(genomes.shape) < 0.5, -1, 1)
         return np.asarray(np.clip(genomes + moved * direction * reach, 0, self._lengths - 1))
 

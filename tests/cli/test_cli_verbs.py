@@ -6,6 +6,7 @@ import inspect
 import re
 import shlex
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_the_library_takes_what_the_command_line_gives(nasopt, verbs, verb, monk
     nasopt(*COMMAND_LINES[verb])
     args, kwargs = verbs.calls[verb]
     monkeypatch.undo()
-    module = pytest.importorskip(f"nasopt.api.{verb}", exc_type=ModuleNotFoundError)
+    module = import_module(f"nasopt.api.{verb}")
     inspect.signature(getattr(module, verb)).bind(*args, **kwargs)
 
 
