@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +14,9 @@ import onnx
 
 from nasopt.api.records import cost_of
 from nasopt.api.verify import verify_edits
-from nasopt.errors import UsageError, VerificationError
+from nasopt.errors import ConstraintUnreachableError, UsageError, VerificationError
 from nasopt.graphs.admission import require_finite
-from nasopt.graphs.channels import spans
+from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.cost import Totals, totals
 from nasopt.graphs.explain import frozen_of, groups_of
 from nasopt.graphs.graph import Graph
@@ -116,7 +117,7 @@ def compress(
         seed: of every random number.
         generations: of the search; without it 60, and no longer than 8 s.
         time_limit: seconds for the search.
-        simplify: remove identities, dead branches and duplicate computations first.
+        simplify: first fold what is computed from weights alone, then remove identities, dead branches and duplicate computations.
         fold_batchnorm: fold BatchNormalization at the end.
         measure_latency: time the network before and after.
         threads: for the timing.
@@ -144,35 +145,38 @@ def compress(
     limit = TIME_LIMIT if generations is None and time_limit is None else time_limit
     request = _Request(
         path, output, script, drops, granularity, seed, GENERATIONS if generations is None else generations, limit, best_effort,
-        fold_batchnorm, threads, progress or (lambda stage, fraction, detail: None),
+        fold_batchnorm, threads, progress or _silent,
     )  # fmt: skip
 
     request.report("read", None, str(path))
     original = Graph(read_model(path), input_shapes, origin=str(path))
     require_finite(original)
     base = totals(original)
-    first = MUTATIONS["simplify"].whole(original) if simplify else None
-    graph = original if first is None else Graph(apply_edit(original, first), original.bound, origin=str(path))
+    first, graph = _prepare(original) if simplify else ((), original)
 
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
-    units, space = _compile(graph, preserved(original, preserve), importance or DEFAULT, seed)
+    units, space = _compile(graph, _standing(preserved(original, preserve), first), importance or DEFAULT, seed)
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     notes: list[str] = []
-    candidate = _candidate(request, original, graph, space, constraints, first, request.granularity, measure=measure_latency)
-    if candidate.latency is not None and candidate.latency.slower and granularity == "auto" and min(candidate.allocation.space.steps) < CPU_STEP:
-        candidate = _coarser(request, original, graph, space, constraints, first, candidate, notes)
+    candidate = _candidate(request, original, space, constraints, first, request.granularity, measure=measure_latency)
+    if (
+        candidate.latency is not None
+        and candidate.latency.slower
+        and granularity == "auto"
+        and min(candidate.allocation.space.steps, default=CPU_STEP) < CPU_STEP
+    ):
+        candidate = _coarser(request, original, space, constraints, first, candidate, notes)
     allocation = candidate.allocation
     if allocation.stopped_by != "generations":
         notes.append(f"the clock stopped the search after {allocation.generations} generations")
 
-    written = None if dry_run else output
-    if written is not None and script is not None:
-        request.report("write", None, str(written))
-        write_model(candidate.model, written)
-        write_atomically(script, _script(request, original, candidate.edits, written).encode())
     result = Graph(candidate.model, original.bound, origin=str(output or path))
-    after = cost_of(result, written)
     _check_reached(totals(result), constraints, allocation)
+    written = None if dry_run else output
+    if written is not None:
+        request.report("write", None, str(written))
+        _write(request, original, candidate.edits, candidate.model, written)
+    after = cost_of(result, written)
     return CompressResult(
         path=path,
         output=written,
@@ -191,7 +195,7 @@ def compress(
         granularity=str(granularity),
         importance=importance or DEFAULT,
         saliency=max(0.0, float(space.saliency(allocation.kept[None])[0])),
-        front=_front(request, allocation, original, first, None if dry_run else pareto, force=force),
+        front=_front(request, allocation, original, first, None if dry_run else pareto),
         latency=candidate.latency,
         verification=candidate.verification,
         seed=seed,
@@ -202,6 +206,10 @@ def compress(
         command=command,
         notes=tuple(notes),
     )
+
+
+def _silent(*_: object) -> None:
+    """Nobody asked what happens."""
 
 
 def _check_request(
@@ -234,8 +242,25 @@ def _check_request(
         raise UsageError(f"{pareto}: exists and is no empty directory; --force writes into it")
 
 
-def _compile(graph: Graph, preserve: list[tuple[str, object]], importance: str, seed: int) -> tuple[Units, SearchSpace]:
-    coupling = couple(graph, preserve)  # type: ignore[arg-type]
+def _prepare(original: Graph) -> tuple[tuple[Edit, ...], Graph]:
+    """The lossless rewrites that come before pruning, and the graph that they leave."""
+    edits, graph = [], original
+    for kind in ("fold-constants", "simplify"):
+        edit = MUTATIONS[kind].whole(graph)
+        if edit is not None:
+            edits.append(edit)
+            graph = Graph(apply_edit(graph, edit), original.bound, origin=original.origin)
+    return tuple(edits), graph
+
+
+def _standing(preserve: list[tuple[str, Barrier]], edits: Sequence[Edit]) -> list[tuple[str, Barrier]]:
+    """Preserved values under the names that they have after the rewrites."""
+    names = {old: new for edit in edits for old, new in edit.detail.get("replace", {}).items()}
+    return [(names.get(value, value), barrier) for value, barrier in preserve]
+
+
+def _compile(graph: Graph, preserve: Sequence[tuple[str, Barrier]], importance: str, seed: int) -> tuple[Units, SearchSpace]:
+    coupling = couple(graph, preserve)
     units = solve(coupling)
     observed = {}
     if importance == DEFAULT and units.groups and not _has_statistics(graph):
@@ -248,17 +273,18 @@ def _compile(graph: Graph, preserve: list[tuple[str, object]], importance: str, 
 def _has_statistics(graph: Graph) -> bool:
     """Whether most convolutions lead into a BatchNormalization, which remembers its inputs."""
     convolutions = [node for node in graph.nodes if node.op in ("Conv", "ConvTranspose")]
-    normed = [node for node in convolutions if any(after.op == "BatchNormalization" for after, _ in graph.consumers.get(node.outputs[0], ()))]
+    normed = [
+        node for node in convolutions if any(after.op == "BatchNormalization" for after, _ in graph.consumers.get(node.outputs[0], ()))
+    ]
     return 2 * len(normed) > len(convolutions)
 
 
 def _candidate(
     request: _Request,
     original: Graph,
-    graph: Graph,
     space: SearchSpace,
     constraints: Constraints,
-    first: Edit | None,
+    first: tuple[Edit, ...],
     granularity: Granularity,
     *,
     measure: bool,
@@ -279,7 +305,7 @@ def _candidate(
         on_generation=on_generation,
     )
     prune = allocation.space.edit(allocation.kept.tolist())
-    edits = [edit for edit in (first, prune if prune.detail["groups"] else None) if edit is not None]
+    edits = [*first, *([prune] if prune.detail["groups"] else [])]
     request.report("verify", None, "structural edit against the masked original")
     verification, model = verify_edits(original.model, edits, original.bound, origin=str(request.path), seed=request.seed)
     if request.fold_batchnorm:
@@ -305,25 +331,24 @@ def _candidate(
 def _coarser(
     request: _Request,
     original: Graph,
-    graph: Graph,
     space: SearchSpace,
     constraints: Constraints,
-    first: Edit | None,
+    first: tuple[Edit, ...],
     slow: _Candidate,
     notes: list[str],
 ) -> _Candidate:
     """A result in finer steps turned out slower than its input: the target's own step, if it reaches the drop, may not be."""
-    from nasopt.errors import ConstraintUnreachableError
-
     assert slow.latency is not None
     try:
-        coarse = _candidate(request, original, graph, space, constraints, first, CPU_STEP, measure=True)
+        coarse = _candidate(request, original, space, constraints, first, CPU_STEP, measure=True)
     except ConstraintUnreachableError:
         notes.append(f"slower than its input, and the drop is out of reach in steps of {CPU_STEP}")
         return slow
     assert coarse.latency is not None
     if coarse.latency.ratio < slow.latency.ratio:
-        notes.append(f"finer steps were measured at {slow.latency.ratio:.2f} times the input's latency; steps of {CPU_STEP} were taken instead")
+        notes.append(
+            f"finer steps were measured at {slow.latency.ratio:.2f} times the input's latency; steps of {CPU_STEP} were taken instead"
+        )
         return coarse
     return slow
 
@@ -343,14 +368,21 @@ def _check_reached(after: Totals, constraints: Constraints, allocation: Allocati
             raise VerificationError(f"the result misses its --{name}-drop: the tables of the search disagree with the model")
 
 
-def _script(request: _Request, original: Graph, edits: tuple[Edit, ...], output: Path) -> str:
-    return Script(
-        request.path.name, content_hash(request.path), edits, dict(original.bound), output.name, content_hash(output)
-    ).to_json()
+def _write(request: _Request, original: Graph, edits: tuple[Edit, ...], model: onnx.ModelProto, output: Path) -> None:
+    """Model and script appear together, each of them whole, or not at all."""
+    name = output.with_suffix(".json").name
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".nasopt-") as scratch:
+        staged = Path(scratch) / output.name
+        write_model(model, staged)
+        hashes = content_hash(request.path), content_hash(staged)
+        script = Script(request.path.name, hashes[0], edits, dict(original.bound), output.name, hashes[1])
+        write_atomically(Path(scratch) / name, script.to_json().encode())
+        for part in sorted(Path(scratch).iterdir(), key=lambda part: part.name == output.name):
+            part.replace(output.with_name(part.name))
 
 
 def _front(
-    request: _Request, allocation: Allocation, original: Graph, first: Edit | None, directory: Path | None, *, force: bool
+    request: _Request, allocation: Allocation, original: Graph, first: tuple[Edit, ...], directory: Path | None
 ) -> tuple[FrontPoint, ...]:
     """The front as records; with a directory, models along it are written."""
     space, kept = allocation.space, allocation.front
@@ -366,11 +398,11 @@ def _front(
             target = directory / f"{request.path.stem}-{points[place].macs}.onnx"
             request.report("front", None, str(target))
             prune = space.edit(kept[place].tolist())
-            edits = tuple(edit for edit in (first, prune if prune.detail["groups"] else None) if edit is not None)
+            edits = (*first, *([prune] if prune.detail["groups"] else []))
             model = original.model
             for edit in edits:
                 model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
-            write_model(model, target)
-            write_atomically(target.with_suffix(".json"), _script(request, original, edits, target).encode())
+            refer_to_script(model, target.with_suffix(".json"))
+            _write(request, original, edits, model, target)
             points[place] = replace(points[place], output=target)
     return tuple(points)

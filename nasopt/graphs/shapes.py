@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from onnx import TensorProto
-from onnx.helper import make_tensor_value_info
+from onnx.helper import make_tensor_value_info, tensor_dtype_to_np_dtype
 from onnx.numpy_helper import from_array
 
 from nasopt.errors import ModelNotSupportedError
@@ -70,7 +70,7 @@ def infer(graph: Graph) -> Facts:
         except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
             raise ModelNotSupportedError(f"{graph.origin}: its shapes contradict each other: {_first_line(error)}") from None
         shapes, dtypes = _read(graph, inferred)
-        constants, sources = fold_constants(graph, shapes)
+        constants, sources = fold_constants(graph, shapes, dtypes)
         unknown = {name for node in graph.nodes for name in node.outputs if name and name not in shapes}
         if not unknown:
             break
@@ -132,12 +132,15 @@ def _declared(graph: Graph) -> list[onnx.ValueInfoProto]:
     ]
 
 
-def fold_constants(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Array], dict[str, frozenset[str]]]:
+def fold_constants(
+    graph: Graph, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, int]
+) -> tuple[dict[str, Array], dict[str, frozenset[str]]]:
     """Evaluates shape arithmetic from `shapes` and small stored tensors.
 
     Args:
         graph: the graph.
         shapes: what its Shape and Size nodes are to answer; need not be complete.
+        dtypes: element types, which CastLike looks at; need not be complete.
 
     Returns:
         The constants by value name, and for those that depend on shapes, the values whose shapes they came from.
@@ -155,6 +158,10 @@ def fold_constants(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple
                 answer = full[node.attrs.get("start", 0) : node.attrs.get("end", None)] if node.op == "Shape" else np.prod(full)
                 constants[node.outputs[0]] = np.asarray(answer, np.int64)
                 sources[node.outputs[0]] = frozenset([node.inputs[0]])
+            continue
+        if node.op == "CastLike" and node.inputs[0] in constants and node.inputs[1] in dtypes:
+            # It reads the other operand's type, not its data.
+            constants[node.outputs[0]] = constants[node.inputs[0]].astype(tensor_dtype_to_np_dtype(dtypes[node.inputs[1]]))
             continue
         if not all(name in constants for name in node.inputs if name) or node.captured or not node.inputs:
             continue

@@ -131,7 +131,7 @@ class _Rewriter:
         """Sizes computed from shapes mostly follow by themselves; where a constant was baked in, the difference is added."""
         if not self._computed:
             return
-        follows, _ = fold_constants(self.graph, {name: self._new_shape(name) for name in self.graph.shapes})
+        follows, _ = fold_constants(self.graph, {name: self._new_shape(name) for name in self.graph.shapes}, self.graph.dtypes)
         for node, slot, name, wanted in self._computed:
             # Only sizes that pruning changes are ours to set: others may be dynamic, "0" or "-1".
             current = self.graph.constants[name]

@@ -29,9 +29,11 @@ def _couple(coupling: Coupling, node: Node) -> None:
     result = []
     if outgoing is not None and outputs > 1:
         result = [outgoing.reshape([outputs if axis == 1 else 1 for axis in range(len(coupling.graph.shape(x)))])]
-    for own in (track for value in bias for track in coupling.of(value)):
-        if result:
+    for value in bias if result else ():
+        for own in coupling.of(value):
             coupling.equate(own.reshape(-1), result[0].reshape(-1))
+        if not coupling.of(value):
+            coupling.freeze(result[0], coupling.why_rigid(value))
     coupling.put(node.outputs[0], result)
 
 
