@@ -12,24 +12,22 @@ from time import monotonic
 import numpy as np
 import onnx
 
+from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.records import cost_of
 from nasopt.api.verify import verify_edits
 from nasopt.errors import ConstraintUnreachableError, UsageError, VerificationError
 from nasopt.graphs.admission import require_finite
-from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.cost import Totals, totals
 from nasopt.graphs.explain import frozen_of, groups_of
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import check_writable, content_hash, read_model, write_atomically, write_model
-from nasopt.graphs.units import Units, couple, solve
 from nasopt.mutations import MUTATIONS, Edit, apply_edit
-from nasopt.mutations.importance import DEFAULT, Evidence, rank
+from nasopt.mutations.importance import DEFAULT
 from nasopt.mutations.preserve import preserved
 from nasopt.mutations.script import Script, refer_to_script
 from nasopt.mutations.space import SearchSpace
 from nasopt.results import Check, CompressResult, FrontPoint, Latency, VerifyResult
 from nasopt.runtime.latency import compare
-from nasopt.runtime.observe import observe
 from nasopt.runtime.sessions import random_inputs
 from nasopt.runtime.verify import check_result
 from nasopt.search.allocate import Allocation, allocate
@@ -152,10 +150,10 @@ def compress(
     original = Graph(read_model(path), input_shapes, origin=str(path))
     require_finite(original)
     base = totals(original)
-    first, graph = _prepare(original) if simplify else ((), original)
+    first, graph = prepare(original) if simplify else ((), original)
 
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
-    units, space = _compile(graph, _standing(preserved(original, preserve), first), importance or DEFAULT, seed)
+    units, space = compile_space(graph, standing(preserved(original, preserve), first), importance or DEFAULT, seed)
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     notes: list[str] = []
     candidate = _candidate(request, original, space, constraints, first, request.granularity, measure=measure_latency)
@@ -240,43 +238,6 @@ def _check_request(
             check_writable(script, force=force)
     if pareto is not None and not dry_run and pareto.exists() and (not pareto.is_dir() or (any(pareto.iterdir()) and not force)):
         raise UsageError(f"{pareto}: exists and is no empty directory; --force writes into it")
-
-
-def _prepare(original: Graph) -> tuple[tuple[Edit, ...], Graph]:
-    """The lossless rewrites that come before pruning, and the graph that they leave."""
-    edits, graph = [], original
-    for kind in ("fold-constants", "simplify"):
-        edit = MUTATIONS[kind].whole(graph)
-        if edit is not None:
-            edits.append(edit)
-            graph = Graph(apply_edit(graph, edit), original.bound, origin=original.origin)
-    return tuple(edits), graph
-
-
-def _standing(preserve: list[tuple[str, Barrier]], edits: Sequence[Edit]) -> list[tuple[str, Barrier]]:
-    """Preserved values under the names that they have after the rewrites."""
-    names = {old: new for edit in edits for old, new in edit.detail.get("replace", {}).items()}
-    return [(names.get(value, value), barrier) for value, barrier in preserve]
-
-
-def _compile(graph: Graph, preserve: Sequence[tuple[str, Barrier]], importance: str, seed: int) -> tuple[Units, SearchSpace]:
-    coupling = couple(graph, preserve)
-    units = solve(coupling)
-    observed = {}
-    if importance == DEFAULT and units.groups and not _has_statistics(graph):
-        axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
-        observed = observe(graph, axes, seed=seed)
-    rankings = rank(importance, Evidence(coupling, units, observed))
-    return units, SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
-
-
-def _has_statistics(graph: Graph) -> bool:
-    """Whether most convolutions lead into a BatchNormalization, which remembers its inputs."""
-    convolutions = [node for node in graph.nodes if node.op in ("Conv", "ConvTranspose")]
-    normed = [
-        node for node in convolutions if any(after.op == "BatchNormalization" for after, _ in graph.consumers.get(node.outputs[0], ()))
-    ]
-    return 2 * len(normed) > len(convolutions)
 
 
 def _candidate(

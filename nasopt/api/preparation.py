@@ -1,0 +1,53 @@
+"""What comes before a search: lossless rewrites, couplings, rankings, and the compiled space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nasopt.graphs.channels import Barrier, spans
+from nasopt.graphs.graph import Graph
+from nasopt.graphs.units import Units, couple, solve
+from nasopt.mutations import MUTATIONS, Edit, apply_edit
+from nasopt.mutations.importance import DEFAULT, Evidence, rank
+from nasopt.mutations.space import SearchSpace
+from nasopt.runtime.observe import observe
+from nasopt.search.granularity import CPU_STEP
+
+__all__ = ["compile_space", "prepare", "standing"]
+
+
+def prepare(original: Graph) -> tuple[tuple[Edit, ...], Graph]:
+    """The lossless rewrites that come before pruning, and the graph that they leave."""
+    edits, graph = [], original
+    for kind in ("fold-constants", "simplify"):
+        edit = MUTATIONS[kind].whole(graph)
+        if edit is not None:
+            edits.append(edit)
+            graph = Graph(apply_edit(graph, edit), original.bound, origin=original.origin)
+    return tuple(edits), graph
+
+
+def standing(preserve: list[tuple[str, Barrier]], edits: Sequence[Edit]) -> list[tuple[str, Barrier]]:
+    """Preserved values under the names that they have after the rewrites."""
+    names = {old: new for edit in edits for old, new in edit.detail.get("replace", {}).items()}
+    return [(names.get(value, value), barrier) for value, barrier in preserve]
+
+
+def compile_space(graph: Graph, preserve: Sequence[tuple[str, Barrier]], importance: str, seed: int) -> tuple[Units, SearchSpace]:
+    coupling = couple(graph, preserve)
+    units = solve(coupling)
+    observed = {}
+    if importance == DEFAULT and units.groups and not _has_statistics(graph):
+        axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
+        observed = observe(graph, axes, seed=seed)
+    rankings = rank(importance, Evidence(coupling, units, observed))
+    return units, SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
+
+
+def _has_statistics(graph: Graph) -> bool:
+    """Whether most convolutions lead into a BatchNormalization, which remembers its inputs."""
+    convolutions = [node for node in graph.nodes if node.op in ("Conv", "ConvTranspose")]
+    normed = [
+        node for node in convolutions if any(after.op == "BatchNormalization" for after, _ in graph.consumers.get(node.outputs[0], ()))
+    ]
+    return 2 * len(normed) > len(convolutions)
