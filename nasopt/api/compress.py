@@ -29,7 +29,7 @@ from nasopt.mutations.space import SearchSpace
 from nasopt.results import Check, CompressResult, FrontPoint, Latency, VerifyResult
 from nasopt.runtime.latency import compare
 from nasopt.runtime.sessions import random_inputs
-from nasopt.runtime.verify import check_result
+from nasopt.runtime.verify import check_result, require_comparable
 from nasopt.search.allocate import Allocation, allocate
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity
@@ -281,6 +281,7 @@ def _candidate(
     verification = _joined(verification, check_result(original, model, origin=str(request.output or request.path), seed=request.seed))
     failed = [check for check in verification.checks if not check.ok]
     if failed:
+        require_comparable(original, seed=request.seed)
         raise VerificationError(f"the result failed its verification ({failed[0].name}: {failed[0].detail}); nothing was written")
     latency = None
     if measure:
@@ -360,7 +361,8 @@ def _front(
             request.report("front", None, str(target))
             prune = space.edit(kept[place].tolist())
             edits = (*first, *([prune] if prune.detail["groups"] else []))
-            model = original.model
+            model = onnx.ModelProto()
+            model.CopyFrom(original.model)
             for edit in edits:
                 model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
             refer_to_script(model, target.with_suffix(".json"))

@@ -60,7 +60,9 @@ def _watched(graph: Graph, channel_axis: Mapping[str, int]) -> onnx.ModelProto:
         others = [place for place in range(len(graph.shape(name))) if place != axis]
         model.graph.node.append(make_node("Mul", [name, name], [f"{name}.squared"]))
         for source, target in ((name, f"{name}.mean"), (f"{name}.squared", f"{name}.square")):
-            if graph.opset >= 18:
+            if not others:
+                model.graph.node.append(make_node("Identity", [source], [target]))
+            elif graph.opset >= 18:
                 model.graph.initializer.append(from_array(np.array(others, np.int64), f"{target}.axes"))
                 model.graph.node.append(make_node("ReduceMean", [source, f"{target}.axes"], [target], keepdims=0))
             else:

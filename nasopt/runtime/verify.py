@@ -24,7 +24,7 @@ from nasopt.graphs.shapes import skeleton
 from nasopt.results import Check
 from nasopt.runtime.sessions import open_session, random_inputs, run
 
-__all__ = ["TOLERANCE", "Agreement", "agreement", "check_result", "outputs_of"]
+__all__ = ["TOLERANCE", "Agreement", "agreement", "check_result", "outputs_of", "require_comparable"]
 
 TOLERANCE = 1e-5
 """max|difference| / max|reference| of an output."""
@@ -78,6 +78,27 @@ def agreement(
     noise = _noise(expected, inputs, reference())
     said = f"largest relative error {error:.2g}; the network's own rounding noise is {noise:.2g}"
     return Agreement(noise <= NOISE_LIMIT and error <= NOISE_FACTOR * noise, error, said)
+
+
+def require_comparable(graph: Graph, *, seed: int = 0) -> None:
+    """Whether a network's outputs say anything: called where a comparison with it has failed.
+
+    Args:
+        graph: the network, input shapes bound.
+        seed: seed of the random inputs.
+
+    Raises:
+        ModelNotSupportedError: no output is finite on random inputs, or rounding alone moves the outputs too far.
+    """
+    inputs = [random_inputs(graph, 1000 * seed + number) for number in range(3)]
+    expected = outputs_of(graph.model, inputs, origin=graph.origin)
+    if _distance(expected, expected) is None:
+        raise ModelNotSupportedError(f"{graph.origin}: no output is finite on random inputs, so that no result could be verified")
+    noise = _noise(expected, inputs, graph.model)
+    if noise > NOISE_LIMIT:
+        raise ModelNotSupportedError(
+            f"{graph.origin}: rounding alone moves its outputs by {100 * noise:.2g} % on random inputs, so that no result could be verified"
+        )
 
 
 def check_result(original: Graph, result: onnx.ModelProto, *, origin: str = "result", seed: int = 0) -> tuple[Check, ...]:
