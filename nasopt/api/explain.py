@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nasopt.api.preparation import prepare, standing
 from nasopt.graphs.cost import totals, unknown_operators
 from nasopt.graphs.explain import frozen_of, groups_of, reachable_macs
 from nasopt.graphs.graph import load_graph
@@ -32,7 +33,9 @@ def explain(model: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | No
         ModelNotSupportedError: the file is not a model that nasopt understands.
     """
     path = Path(model)
-    graph = load_graph(path, input_shapes)
-    units = solve(couple(graph, preserved(graph, preserve)))
+    original = load_graph(path, input_shapes)
+    # The answer is about what `compress` would work on.
+    edits, graph = prepare(original)
+    units = solve(couple(graph, standing(preserved(original, preserve), edits)))
     macs = totals(graph).macs
     return ExplainResult(path, groups_of(units), frozen_of(units), macs, reachable_macs(units), unknown_operators(graph))
