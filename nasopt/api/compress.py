@@ -15,9 +15,9 @@ import onnx
 from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.records import cost_of
 from nasopt.api.verify import verify_edits
-from nasopt.errors import ConstraintUnreachableError, UsageError, VerificationError
+from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, UsageError, VerificationError
 from nasopt.graphs.admission import require_finite
-from nasopt.graphs.cost import Totals, totals
+from nasopt.graphs.cost import Totals, totals, unknown_operators
 from nasopt.graphs.explain import frozen_of, groups_of
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import check_writable, content_hash, read_model, write_atomically, write_model
@@ -150,6 +150,7 @@ def compress(
     original = Graph(read_model(path), input_shapes, origin=str(path))
     require_finite(original)
     base = totals(original)
+    _require_countable(original, base, drops)
     first, graph = prepare(original) if simplify else ((), original)
 
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
@@ -208,6 +209,17 @@ def compress(
 
 def _silent(*_: object) -> None:
     """Nobody asked what happens."""
+
+
+def _require_countable(graph: Graph, base: Totals, drops: Mapping[str, float]) -> None:
+    """A drop of nothing would be reached by doing nothing."""
+    counted = {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes}
+    for name in drops:
+        if not counted[name]:
+            unknown = ", ".join(unknown_operators(graph)) or "none"
+            raise ModelNotSupportedError(
+                f"{graph.origin}: nothing to count for --{name}-drop in this network (operators without a cost rule: {unknown})"
+            )
 
 
 def _check_request(

@@ -50,7 +50,8 @@ class _Masker:
             proto = onnx.NodeProto()
             proto.CopyFrom(self.graph.model.graph.node[node.index])
             operator = operator_of(node)
-            if operator is not None and operator.mixing is not Mixing.NONE:
+            masked = any(self.mask(value) is not None for value in node.inputs if value)
+            if operator is not None and operator.mixing is not Mixing.NONE and masked:
                 if operator.mixing is Mixing.MOMENTS:
                     if self._moments(node, operator.mixed_axes(self.graph, node)):
                         continue

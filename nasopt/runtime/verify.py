@@ -155,11 +155,12 @@ def _noise(expected: Sequence[Sequence[Any]], inputs: Sequence[Inputs], referenc
 
 
 def _nudged(model: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto:
-    """The network with every weight one unit in the last place up or down."""
+    """The network with every weight one unit in the last place up or down, but for numbers that say how large a tensor becomes."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
+    sizes = {name for node in result.graph.node if node.op_type in ("Resize", "Upsample", "Range") for name in node.input[:4]}
     for tensor in result.graph.initializer:
-        if tensor.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        if tensor.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and tensor.name not in sizes:
             tensor.CopyFrom(from_array(_nudge(to_array(tensor), rng), tensor.name))
     return result
 

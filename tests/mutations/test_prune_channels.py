@@ -16,7 +16,7 @@ from nasopt.mutations.prune_channels import edit_of, removal_of, removed_units
 from nasopt.mutations.rewrite import remove_units
 from nasopt.runtime.verify import check_result
 from tests.generated import random_network
-from tests.small import chain, prune_edit, random_removal, units_of
+from tests.small import Net, chain, prune_edit, random_removal, units_of
 
 GENERATED = range(1000, 1100)
 
@@ -58,6 +58,16 @@ def test_the_masked_reference_differs_from_the_original() -> None:
     assert verify_edits(model, [lossless], {})[0].max_relative_error == 0
     graph, edit = Graph(model), prune_edit(model, seed=1)
     assert MUTATIONS["prune-channels"].masked(graph, edit) != model
+
+
+def test_sizes_that_depend_on_the_data_do_not_stop_the_masked_reference() -> None:
+    net = Net(x=(1, 3, 6, 6))
+    result = net.conv(net.op("Relu", net.conv("x", "a", 3, 8)), "b", 8, 4)
+    places = net.op("Cast", net.op("NonZero", "x"), to=1)
+    model = net.model(result, net.op("ReduceSum", places, keepdims=0))
+    edit = prune_edit(model, seed=1)
+    assert edit.detail["groups"]
+    assert verify_edits(model, [edit], {})[0].ok
 
 
 def test_an_edit_says_which_units_go() -> None:

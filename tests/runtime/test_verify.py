@@ -99,6 +99,17 @@ def test_a_difference_is_weighed_against_the_networks_own_noise(factor: float, o
     assert "rounding noise" in found.detail
 
 
+def test_noise_leaves_the_size_of_a_resize_alone() -> None:
+    net = Net(x=(1, 1, 4, 4))
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    net.initializers.append(scales)
+    graph = Graph(net.model(net.op("Add", net.op("Resize", "x", "", "scales", mode="nearest"), net.weight("w", 1, 1, 8, 8))))
+    inputs = [random_inputs(graph, 0)]
+    (expected,) = outputs_of(graph.model, inputs)
+    found = agreement([expected], [[expected[0] * np.float32(1.5)]], inputs, lambda: graph.model)
+    assert not found.ok
+
+
 def test_a_network_that_is_all_noise_cannot_be_verified() -> None:
     graph, inputs = noisy(1e6)
     (expected,) = outputs_of(graph.model, inputs)
