@@ -1,6 +1,7 @@
 """Accuracy that is kept with no data and no training, at −13.5, −30 and −50 % MACs, beside Torch-Pruning at equal MACs.
 
-Default flags, and `--granularity 1` beside them with its latency. CIFAR-10: the full test set; LFW pairs; a thousand photographs of ImageNet.
+Default flags, and `--granularity 1` beside them with its latency. CIFAR-10: the full test set; LFW pairs;
+a thousand photographs of ImageNet.
 An accuracy is computed once for each distinct result and then found in the cache, by the hash of the file.
 
     python -m benchmarks.accuracy [--network NAME] [--drop 0.3] [--fresh] [--no-peers] > accuracy.json

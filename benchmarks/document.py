@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def document(body: Mapping[str, Any]) -> str:
     """The body behind its circumstances."""
     command = shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
-    head = {"command": command, "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"), "machine": machine()}
+    head = {"command": command, "date": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"), "machine": machine()}
     return json.dumps({**head, "versions": versions(), "commit": commit(), **body}, indent=1)
 
 

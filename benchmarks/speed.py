@@ -74,7 +74,7 @@ def start() -> list[dict[str, object]]:
     model = str(build("mobilenet_v2", "dynamo-optimized"))
     nasopt = [sys.executable, "-m", "nasopt"]
     torch = repeated([sys.executable, "-c", "import torch"])
-    size = f"{os.path.getsize(model) / 1e6:.0f} MB"
+    size = f"{Path(model).stat().st_size / 1e6:.0f} MB"
     return [
         row("nasopt --help", repeated([*nasopt, "--help"]), 0.15, "import torch", torch),
         row(f"nasopt inspect MobileNetV2 ({size})", repeated([*nasopt, "inspect", model]), 0.5, "import torch", torch),
@@ -261,7 +261,7 @@ def mixed_variable(genes: int) -> float:
         def __init__(self) -> None:
             super().__init__(vars={f"g{i}": Integer(bounds=(0, 15)) for i in range(genes)}, n_obj=2)
 
-        def _evaluate(self, rows: Any, out: Any, *args: Any, **kwargs: Any) -> None:
+        def _evaluate(self, rows: Any, out: Any, *_: Any, **__: Any) -> None:
             begun = time.process_time()
             kept = np.array([[r[f"g{i}"] for i in range(genes)] for r in rows]) + 1
             out["F"] = np.stack([-(np.sqrt(kept) @ weights), kept.sum(axis=1)], axis=1)
@@ -281,7 +281,7 @@ def compress() -> list[dict[str, object]]:
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "out.onnx")
             seconds, peak, code = child([sys.executable, "-m", "nasopt", "compress", str(model), "--flops-drop", str(DROP), "-o", out])
-        size = os.path.getsize(model) / 1e6
+        size = Path(model).stat().st_size / 1e6
         entry = {"what": f"compress --flops-drop {DROP} on ResNet-50 ({exporter}, {size:.0f} MB)", "unit": "s", "ours": round(seconds, 2)}
         entry |= {"target": 20.0, "peak_mb": round(peak), "peak_target": 1500, "exit": code, "met": seconds < 20 and peak < 1500}
         say(entry)

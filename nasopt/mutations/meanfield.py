@@ -143,7 +143,7 @@ class _Walk:
             first, squared, bias = matrix
             x = node.inputs[0]
             mean, variance = self._spread(self.mean(x), first.shape[1]), self._spread(self.variance(x), first.shape[1])
-            self._put(output, first @ mean + bias, squared @ variance)
+            self._put(output, first @ mean + (bias if len(bias) == len(first) else bias.mean()), squared @ variance)
         elif node.op == "BatchNormalization":
             scale, shift, running_mean, running_variance = (self._stored(name) for name in node.inputs[1:5])
             self._put(node.inputs[0], running_mean, running_variance)
@@ -216,10 +216,10 @@ class _Walk:
         if node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or node.inputs[1] not in self.graph.weights:
             return None
         weight = self.graph.weights[node.inputs[1]].array().astype(np.float64)
-        if node.op == "MatMul" and weight.ndim != 2:
-            return None
+        if (weight.ndim < 3) != (node.op in ("Gemm", "MatMul")) or weight.ndim < 2:
+            return None  # a batch of matrices, or an operator that its operands contradict
         groups = int(node.attrs.get("group", 1))
-        bias = self._stored(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
+        bias = self.mean(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
         if node.op in ("Gemm", "MatMul"):
             oriented = weight if node.attrs.get("transB", 0) else weight.T
             return oriented, oriented**2, bias
