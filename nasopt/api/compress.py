@@ -29,7 +29,7 @@ from nasopt.mutations.space import SearchSpace
 from nasopt.results import Check, CompressResult, FrontPoint, Latency, VerifyResult
 from nasopt.runtime.latency import compare
 from nasopt.runtime.sessions import random_inputs
-from nasopt.runtime.verify import check_result, require_comparable
+from nasopt.runtime.verify import NOTHING_FINITE, check_result, require_comparable
 from nasopt.search.allocate import Allocation, allocate
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity
@@ -294,6 +294,8 @@ def _candidate(
     failed = [check for check in verification.checks if not check.ok]
     if failed:
         require_comparable(original, seed=request.seed)
+        if NOTHING_FINITE in failed[0].detail:
+            raise ModelNotSupportedError(f"{request.path}: values inside the network overflow, so that no result could be verified")
         raise VerificationError(f"the result failed its verification ({failed[0].name}: {failed[0].detail}); nothing was written")
     latency = None
     if measure:

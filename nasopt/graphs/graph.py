@@ -217,7 +217,7 @@ def _weights(model: onnx.ModelProto, nodes: Sequence[Node]) -> Iterator[Weight]:
             value = next((attribute.t for attribute in proto.attribute if attribute.name == "value"), None)
             if value is None:
                 value = TensorProto(dims=[1], data_type=TensorProto.FLOAT, float_data=[0.0])
-            shape = tuple(int(n) for n in shape_values[node.inputs[0]])
+            shape = tuple(int(n) for n in shape_values[node.inputs[0]].reshape(-1))
             yield Weight(node.outputs[0], shape, value.data_type, "fill", value)
 
 

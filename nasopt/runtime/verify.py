@@ -24,7 +24,7 @@ from nasopt.graphs.shapes import skeleton
 from nasopt.results import Check
 from nasopt.runtime.sessions import open_session, random_inputs, run
 
-__all__ = ["TOLERANCE", "Agreement", "agreement", "check_result", "outputs_of", "require_comparable"]
+__all__ = ["NOTHING_FINITE", "TOLERANCE", "Agreement", "agreement", "check_result", "outputs_of", "require_comparable"]
 
 TOLERANCE = 1e-5
 """max|difference| / max|reference| of an output."""
@@ -32,6 +32,8 @@ TOLERANCE = 1e-5
 NOISE_FACTOR = 4
 NOISE_LIMIT = 1e-2
 """A network that is noisier than this (one with random operators, say) cannot be verified."""
+
+NOTHING_FINITE = "no output of the original is finite on random inputs: nothing can be compared"
 
 Array = np.ndarray[Any, Any]
 Inputs = dict[str, Array]
@@ -72,7 +74,7 @@ def agreement(
     """
     error = _distance(expected, got)
     if error is None:
-        return Agreement(False, np.inf, "no output of the original is finite on random inputs: nothing can be compared")
+        return Agreement(False, np.inf, NOTHING_FINITE)
     if error <= TOLERANCE:
         return Agreement(True, error, f"largest relative error {error:.2g} over {len(inputs)} random inputs")
     noise = _noise(expected, inputs, reference())

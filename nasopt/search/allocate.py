@@ -89,6 +89,8 @@ def allocate(
     best = greedy
     if reached:
         feasible = genomes[constraints.hold(space, space.kept(genomes))]
+        if not len(feasible):  # saliencies that overflow lead the descent astray: the smallest network always holds
+            feasible = np.zeros((1, len(space.choices)), np.int64)
         # Steps back can lift a candidate past another: all are given theirs before the best is taken.
         ranked = feasible[np.argsort(-space.saliency(space.kept(feasible)), kind="stable")][:16]
         finished = np.array([give_back(space, constraints, genome) for genome in ranked])
