@@ -43,8 +43,10 @@ def versions() -> dict[str, str]:
 
 def commit() -> str:
     """Of the tree that was measured; a plus sign where `nasopt` differs from it."""
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    dirty = subprocess.run(["git", "status", "--short", "nasopt"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    head, dirty = (
+        subprocess.run(["/usr/bin/env", "git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        for words in (["rev-parse", "--short", "HEAD"], ["status", "--short", "nasopt"])
+    )
     return head + ("+" if dirty else "")
 
 

@@ -88,14 +88,14 @@ def cases() -> Iterator[Case]:
 
 def run(case: Case, drop: float, *, latency: bool) -> Outcome:
     """One `nasopt compress`, its exit code, its document, its processor time and its peak memory."""
-    shapes = [f"--input-shape={name}:{','.join(map(str, shape))}" for name, shape in case.shapes.items()]
+    shapes = [f"--input-shape={name}:{','.join(map(str, shape))}" for name, shape in case.shapes.items() if shape]
     with tempfile.TemporaryDirectory() as folder:
         out, result = Path(folder) / "stdout", Path(folder) / "result.onnx"
         command = [sys.executable, "-m", "nasopt", "compress", str(case.path), f"--flops-drop={drop}", "-o", str(result), "--json", "-vv"]
         command += [*shapes, *([] if latency else ["--no-latency"])]
         begun = time.monotonic()
         with out.open("wb") as stdout, (Path(folder) / "stderr").open("wb") as stderr:
-            process = subprocess.Popen(["timeout", str(TIMEOUT), *command], stdout=stdout, stderr=stderr, cwd=ROOT)
+            process = subprocess.Popen(["/usr/bin/env", "timeout", str(TIMEOUT), *command], stdout=stdout, stderr=stderr, cwd=ROOT)
             _, status, usage = os.wait4(process.pid, 0)
         seconds, code = time.monotonic() - begun, os.waitstatus_to_exitcode(status)
         said = (Path(folder) / "stderr").read_text(errors="replace")
