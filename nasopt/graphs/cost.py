@@ -13,15 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx.helper import tensor_dtype_to_np_dtype
-from scipy.sparse import csr_array
 
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops import Macs, operator_of
-from nasopt.graphs.units import Units
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from nasopt.graphs.units import Units
 
 __all__ = ["CostTable", "NodeUse", "Totals", "node_macs", "node_uses", "totals", "unknown_operators"]
 
@@ -78,8 +81,12 @@ def node_uses(graph: Graph) -> list[NodeUse]:
 def totals(graph: Graph) -> Totals:
     """The network's costs."""
     uses = node_uses(graph)
-    live, sizes = _liveness(graph)
-    peak = int((live @ np.array(sizes, np.float64)).max(initial=0.0)) if sizes else 0
+    sizes = np.array([_bytes(graph, name) for name in _live_values(graph)], np.int64)
+    born, dies = _lives(graph)
+    change = np.zeros(len(graph.nodes) + 2, np.int64)
+    np.add.at(change, born, sizes)
+    np.add.at(change, dies + 1, -sizes)
+    peak = int(np.cumsum(change).max(initial=0))
     return Totals(sum(use.macs or 0 for use in uses), sum(use.params for use in uses), sum(use.activation_bytes for use in uses), peak)
 
 
@@ -104,6 +111,7 @@ class CostTable:
         self._group_of = np.full(units.count, -1, np.int64)
         for index, group in enumerate(units.groups):
             self._group_of[group.units] = index
+        self._lengths = np.array([len(group) for group in units.groups], np.int64)
         self._forms: dict[tuple[int, ...], int] = {(1, *([0] * len(units.groups))): 0}
         macs: list[tuple[int, list[int]]] = []
         for node in graph.nodes:
@@ -116,10 +124,8 @@ class CostTable:
             for name, weight in graph.weights.items()
             if graph.is_float(name) and name in graph.consumers and name not in statistics
         ]
-        live, sizes = _liveness(graph)
-        self._live = live
+        self._live = _liveness(graph)
         names = _live_values(graph)
-        assert len(names) == len(sizes)
         activations = [self._term(_item(graph, name), [(name, axis) for axis in range(len(graph.shape(name)))]) for name in names]
         forms = np.array(list(self._forms), np.float64)
         self._constant, self._matrix = forms[:, 0], forms[:, 1:]
@@ -168,9 +174,8 @@ class CostTable:
         if (owners < 0).all():
             return None
         fixed = int((owners < 0).sum())
-        counts = np.bincount(owners[owners >= 0], minlength=len(self.units.groups))
-        lengths = np.array([len(group) for group in self.units.groups])
-        return (fixed, *(counts // lengths).tolist())
+        counts = np.bincount(owners[owners >= 0], minlength=len(self._lengths))
+        return (fixed, *(counts // self._lengths).tolist())
 
 
 @dataclass(frozen=True)
@@ -231,18 +236,26 @@ def _bytes(graph: Graph, name: str) -> int:
     return math.prod(graph.shape(name)) * _item(graph, name)
 
 
-def _liveness(graph: Graph) -> tuple[csr_array, list[int]]:
-    """Which values are alive while each node runs (nodes × values), and the values' bytes."""
+def _lives(graph: Graph) -> tuple[Ints, Ints]:
+    """For each of `_live_values`: the first and the last node during which it is alive."""
     names = _live_values(graph)
-    column = {name: place for place, name in enumerate(names)}
-    last = {name: max((node.index for node, _ in graph.consumers.get(name, ())), default=-1) for name in names}
-    last.update({name: len(graph.nodes) - 1 for name in graph.outputs if name in last})
-    rows: list[int] = []
-    columns: list[int] = []
-    for name in names:
-        born = graph.producers[name].index if name in graph.producers else 0
-        lives = range(born, max(born, last[name]) + 1)
-        rows.extend(lives)
-        columns.extend([column[name]] * len(lives))
-    live = csr_array((np.ones(len(rows)), (rows, columns)), (max(1, len(graph.nodes)), max(1, len(names))))
-    return live if names else csr_array((max(1, len(graph.nodes)), 0)), [_bytes(graph, name) for name in names]
+    ends = set(graph.outputs)
+    born = [graph.producers[name].index if name in graph.producers else 0 for name in names]
+    last = [
+        len(graph.nodes) - 1 if name in ends else max((node.index for node, _ in graph.consumers.get(name, ())), default=-1)
+        for name in names
+    ]
+    first = np.array(born, np.int64)
+    return first, np.maximum(first, np.array(last, np.int64))
+
+
+def _liveness(graph: Graph) -> csr_array:
+    """Which values are alive while each node runs: (nodes, values)."""
+    from scipy.sparse import csr_array
+
+    born, dies = _lives(graph)
+    lengths = dies - born + 1
+    columns = np.repeat(np.arange(len(born)), lengths)
+    rows = np.arange(len(columns)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(born, lengths)
+    shape = max(1, len(graph.nodes)), len(born)
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape)

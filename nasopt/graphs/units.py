@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from nasopt.errors import ModelNotSupportedError
 from nasopt.graphs.channels import Barrier, Coupling, Track, spans
@@ -193,6 +191,9 @@ def _apply_rule(coupling: Coupling, node: Node) -> None:
 
 def _classes(count: int, equations: Sequence[tuple[Track, Track]]) -> tuple[Ints, int]:
     """Equivalence classes of atoms, numbered by their first atom."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if not count:
         return np.zeros(0, np.int64), 0
     left = np.concatenate([pair[0] for pair in equations]) if equations else np.zeros(0, np.int64)

@@ -210,7 +210,10 @@ def _damage_forms(evidence: Evidence) -> list[Floats]:
                 into = place[row.classes[slices]]
                 size = len(units.groups[index])
                 shift = np.zeros((size, kernel.shape[0]))
-                np.add.at(shift, into, coherent[:, slices].T)
+                if len(into) <= size and len(np.unique(into)) == len(into):
+                    shift[into] = coherent[:, slices].T
+                else:
+                    np.add.at(shift, into, coherent[:, slices].T)
                 forms[index] += shift @ shift.T
                 forms[index][np.diag_indices(size)] += np.bincount(into, noise[slices], minlength=size)
     return forms

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -87,15 +88,22 @@ class SearchSpace:
 
     def kept(self, genomes: Ints) -> Ints:
         """Units kept per group: (population, groups)."""
-        columns = [np.asarray(choice, np.int64)[genomes[:, gene]] for gene, choice in enumerate(self.choices)]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0), np.int64)
+        offsets, flat = self._choice_table
+        return np.asarray(flat[offsets + genomes])
 
     def saliency(self, kept: Ints) -> Floats:
         """Share of the network's saliency that is kept, per candidate (below 0 where a measure counts a loss as more than total)."""
-        total = np.zeros(len(kept))
-        for gene, table in enumerate(self.kept_saliency):
-            total += table[kept[:, gene]]
-        return total
+        offsets, flat = self._saliency_table
+        return np.asarray(flat[offsets + kept].sum(axis=1))
+
+    @cached_property
+    def _choice_table(self) -> tuple[Ints, Ints]:
+        """Where each gene's choices begin, and the choices of all genes one after the other."""
+        return _joined(self.choices, np.int64)
+
+    @cached_property
+    def _saliency_table(self) -> tuple[Ints, Floats]:
+        return _joined(self.kept_saliency, np.float64)
 
     def removed(self, kept: Sequence[int]) -> Mask:
         """Flags of the units that go when each group keeps that many."""
@@ -104,3 +112,8 @@ class SearchSpace:
     def edit(self, kept: Sequence[int]) -> Edit:
         """The edit that realises a candidate."""
         return edit_of(self.units, self.removed(kept))
+
+
+def _joined(rows: Sequence[Sequence[int] | Floats], dtype: Any) -> tuple[Ints, Any]:
+    offsets = np.cumsum([0, *(len(row) for row in rows)])[:-1]
+    return offsets, np.concatenate([np.asarray(row, dtype) for row in rows]) if rows else np.zeros(0, dtype)
