@@ -50,20 +50,14 @@ def steps_back(model: Path, result: CompressResult) -> list[int]:
     script = read_script(result.script)
     original = read_model(model)
     found = []
-    for group in result.groups:
-        if group.units_after == group.units_before:
-            continue
+    (prune,) = [edit for edit in script.edits if edit.kind == "prune-channels"]
+    cut = [group for group in result.groups if group.units_after < group.units_before]
+    for group, entry in zip(cut, prune.detail["groups"], strict=True):
         choices = choices_of(group.units_before, group.channels_before // group.units_before, group.step)
         back = choices[choices.index(group.units_after) + 1] - group.units_after
-        edits = []
-        for edit in script.edits:
-            entries = [
-                {**entry, "remove": entry["remove"][: len(entry["remove"]) - back]}
-                if group.name in (entry["tensor"], f"{entry['tensor']}[{entry['axis']}]")
-                else entry
-                for entry in edit.detail.get("groups", ())
-            ]
-            edits.append(replace(edit, detail={**edit.detail, "groups": entries}) if entries else edit)
+        fewer = {**entry, "remove": entry["remove"][: len(entry["remove"]) - back]}
+        detail = {**prune.detail, "groups": [fewer if other is entry else other for other in prune.detail["groups"]]}
+        edits = [replace(edit, detail=detail) if edit is prune else edit for edit in script.edits]
         found.append(totals(Graph(replay(original, edits, script.input_shapes, "net"), script.input_shapes)).macs)
     assert found
     return found

@@ -19,8 +19,9 @@ from tests.report.example_results import RESNET
 COMPRESS = COMMAND_LINES["compress"]
 
 SLOW_VERB = """
-import sys, time
+import signal, sys, time
 from types import ModuleType
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born without
 module = ModuleType("nasopt.api.doctor")
 def doctor():
     print("started", file=sys.stderr, flush=True)
