@@ -70,7 +70,7 @@ def measure(name: str, exporter: str, drop: float, repeats: int, *, peers: bool)
         if peers:
             rival, reached["torch-pruning, not rounded"] = unrounded(name, drop)
             models.append(rival)
-        inputs = [random_inputs(load_graph(path)) for path in models]
+        inputs = [random_inputs(load_graph(path), 0) for path in models]
         times = [timings(models, inputs, threads=1, seconds=8.0) for _ in range(repeats)]
     medians = np.array([np.median(turns, axis=0) for turns in times])
     ratios = np.array([np.median(turns / turns[:, :1], axis=0) for turns in times])
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     a = parser.parse_args()
-    exporters = a.exporter or ["legacy", "dynamo"]
+    exporters = a.exporter or ["legacy", "dynamo-optimized"]
     jobs = [(name, exporter) for name in a.network or DEFAULT for exporter in exporters]
     found = [measure(name, exporter, a.drop, a.repeats, peers=a.peers and exporter == "legacy") for name, exporter in jobs]
     print(document({"target": TARGET, "threads": 1, "engine": "onnxruntime", "results": found}))

@@ -202,7 +202,7 @@ def _damage_forms(evidence: Evidence) -> list[Floats]:
         mean = _fit(field.mean.get(node.inputs[0], np.zeros(1)), kernel.shape[1])
         variance = _fit(field.variance.get(node.inputs[0], np.ones(1)), kernel.shape[1])
         coherent = kernel.sum(axis=2) * mean * np.sqrt(weight)[:, None]
-        noise = (weight @ (kernel**2).sum(axis=2)) * variance
+        noise = (weight @ np.einsum("oik,oik->oi", kernel, kernel)) * variance
         for row in rows:
             owners = owner[row.classes]
             for index in np.unique(owners[owners >= 0]).tolist():
@@ -230,12 +230,13 @@ def _greedy(form: Floats) -> tuple[Ints, Floats]:
     """The order in which each next unit adds least to ``rᵀ form r``, and the sums."""
     size = len(form)
     order, loss = np.empty(size, np.int64), np.zeros(size + 1)
-    own, cross, gone = np.diag(form), np.zeros(size), np.zeros(size, np.bool_)
+    added = np.diag(form).copy()  # by each unit, were it the next to go; infinite where it is gone
+    twice = 2 * form
     for turn in range(size):
-        added = np.where(gone, np.inf, own + 2 * cross)
-        unit = int(np.argmin(added))
-        order[turn], loss[turn + 1], gone[unit] = unit, loss[turn] + added[unit], True
-        cross += form[:, unit]
+        unit = int(added.argmin())
+        order[turn], loss[turn + 1] = unit, loss[turn] + added[unit]
+        added += twice[unit]
+        added[unit] = np.inf
     return order, np.maximum.accumulate(loss)
 
 
