@@ -159,7 +159,7 @@ def _frozen(groups: Sequence[FrozenGroup]) -> str:
 
 
 def _frozen_row(group: FrozenGroup, largest: float) -> str:
-    cause = " ".join(part for part in (group.op, group.attribute) if part)
+    cause = " ".join(dict.fromkeys(part for part in (group.op, group.attribute) if part))
     return (
         f'<div class="frozen"><div><div class="share">{percent(group.locked_share)}</div>'
         f'<div class="bar"><i style="width:{group.locked_share / largest:.2%}"></i></div></div>'

@@ -207,7 +207,7 @@ def _frozen(groups: tuple[FrozenGroup, ...], style: Style) -> list[str]:
         return ["  nothing is frozen"]
     lines = [f"  {plural(len(groups), 'group')} frozen, by the MACs that each locks"]
     for group in sorted(groups, key=lambda group: -group.locked_macs):
-        by = f"{group.op} {group.attribute}".strip()
+        by = group.op if group.attribute == group.op else f"{group.op} {group.attribute}".strip()
         share = style(f"{percent(group.locked_share):>7}", "bold")
         lines.append(f"    {share}  {printable(group.name)} ({plural(group.channels, 'channel')})")
         lines.append(f"             {style(printable(by), 'cyan')} at {printable(group.node)}")
