@@ -75,6 +75,7 @@ class _Candidate:
     latency: Latency | None
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # networks that overflow are refused in words, not by warnings
 def compress(
     model: str | Path,
     output: str | Path | None = None,
