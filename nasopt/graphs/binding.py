@@ -16,9 +16,9 @@ __all__ = ["bind_inputs", "declared_shape"]
 
 
 def declared_shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
-    """The shape as the file declares it: a number, or the name of a dynamic dimension (``"?"`` where it has none)."""
+    """The shape as the file declares it: a number, or the name of a dynamic dimension (``"?"`` where it has none, or where it is −1)."""
     dims = value.type.tensor_type.shape.dim
-    return tuple(int(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims)
+    return tuple(int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param or "?" for dim in dims)
 
 
 def bind_inputs(graph: Graph, given: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:

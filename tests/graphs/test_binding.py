@@ -23,6 +23,16 @@ def test_fixed_shapes_and_a_dynamic_batch_need_no_help() -> None:
     assert declared_shape(graph.model.graph.input[0]) == ("batch", 3, 6, 6)
 
 
+def test_a_size_of_minus_one_is_dynamic() -> None:
+    """As older PaddlePaddle exporters write it."""
+    net = Net(x=(1, 3, 6, 6))
+    model = net.model(net.op("Relu", "x"))
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = -1
+    assert declared_shape(model.graph.input[0]) == ("?", 3, 6, 6)
+    assert Graph(model).bound == {"x": (1, 3, 6, 6)}
+
+
 def test_what_is_given_is_taken() -> None:
     assert Graph(pair(("n", 3, "h", "w")), {"x": (2, 3, 5, 7)}).bound["x"] == (2, 3, 5, 7)
 
