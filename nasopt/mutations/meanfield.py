@@ -145,7 +145,7 @@ class _Walk:
             mean, variance = self._spread(self.mean(x), first.shape[1]), self._spread(self.variance(x), first.shape[1])
             self._put(output, first @ mean + (bias if len(bias) == len(first) else bias.mean()), squared @ variance)
         elif node.op == "BatchNormalization":
-            scale, shift, running_mean, running_variance = (self._stored(name) for name in node.inputs[1:5])
+            scale, shift, running_mean, running_variance = (self._spread(self._stored(n), self.size(output)) for n in node.inputs[1:5])
             self._put(node.inputs[0], running_mean, running_variance)
             self._put(output, shift, scale**2 * running_variance / (running_variance + node.attrs.get("epsilon", 1e-5)))
         elif node.op in ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization"):
@@ -181,7 +181,7 @@ class _Walk:
             squared = matrix[1]
             self.add_sensitivity(x, squared.T @ self._spread(given, squared.shape[0]))
         elif node.op == "BatchNormalization":
-            scale, running_variance = self._stored(node.inputs[1]), self._stored(node.inputs[4])
+            scale, running_variance = (self._spread(self._stored(name), len(given)) for name in (node.inputs[1], node.inputs[4]))
             self.add_sensitivity(x, given * scale**2 / (running_variance + node.attrs.get("epsilon", 1e-5)))
         elif node.op in ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization"):
             scale = self._aligned(node.inputs[1], output, self.mean(node.inputs[1]))
