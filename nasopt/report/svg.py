@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["boxes", "pareto"]
 
 WIDTHS = {"wide": 920, "narrow": 380}
-LEFT, RIGHT, TOP, BOTTOM = 66, 26, 16, 48
+LEFT, RIGHT, TOP, BOTTOM = 66, 26, 34, 48  # what is asked for is written above the plot, where no point lies
 
 
 def pareto(front: Sequence[FrontPoint], macs: int, limit: float | None) -> str:
@@ -50,7 +50,7 @@ def boxes(latency: Latency) -> str:
 
 
 def _pareto(front: Sequence[FrontPoint], macs: int, limit: float | None, kind: str, width: int) -> str:
-    height = 360
+    height = 378
     shares = {point: point.macs / max(macs, 1) for point in front}
     x_ticks = _ticks(min(shares.values()), max([1.0, *shares.values()]), width // 130)
     y_ticks = _ticks(min(point.saliency for point in front), 1.0, 6)
@@ -70,11 +70,11 @@ def _pareto(front: Sequence[FrontPoint], macs: int, limit: float | None, kind: s
     ]
     beyond = []
     if limit is not None and x_ticks[0] <= limit:
-        at = x(limit)
+        at, asked = x(limit), less(1 - limit).replace("-", "&minus;")
         beyond = [
             f'<rect class="beyond" x="{at:.1f}" y="{TOP}" width="{right - at:.1f}" height="{base - TOP}"/>',
-            f'<path class="limit" d="M{at:.1f} {TOP}V{base}"/>',
-            f'<text x="{at - 7:.1f}" y="{TOP + 13}" text-anchor="end">asked: {less(1 - limit).replace("-", "&minus;")}</text>',
+            f'<path class="limit" d="M{at:.1f} {TOP - 12}V{base}"/>',
+            f'<text x="{min(max(at, LEFT + 50), right - 30):.1f}" y="{TOP - 18}" text-anchor="middle">asked: {asked}</text>',
         ]
     drawn_last = sorted(front, key=lambda point: (point.chosen, point.macs))  # the chosen one lies on top
     points = [_point(point, x(shares[point]), y(point.saliency), shares[point], (right - 12, base - 12)) for point in drawn_last]
