@@ -26,8 +26,8 @@ CPU_STEP = 16
 FAST_STEP = 4
 """ONNX Runtime's blocked kernels still take such channel counts; with finer ones it falls back to slow ones."""
 
-WORTH = 1.5
-"""Coarse steps are kept unless they lose this many times as much saliency as steps half as large."""
+WORTH = {16: 1.5, 8: 1.1}
+"""A step is kept unless it loses this many times as much saliency as one half as large: full vectors are worth more than half ones."""
 
 
 def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
@@ -39,7 +39,8 @@ def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
     """
     while max(space.steps, default=1) > FAST_STEP:
         finer = space.at([max(FAST_STEP, step // 2) for step in space.steps])
-        if not unreachable(space, constraints) and _lost(space, constraints) <= WORTH * _lost(finer, constraints):
+        worth = WORTH.get(max(space.steps), 1.0)
+        if not unreachable(space, constraints) and _lost(space, constraints) <= worth * _lost(finer, constraints):
             return space
         space = finer
     return refine_steps(space, constraints)
