@@ -1,4 +1,4 @@
-"""Compresses the digits network by 10 % of its MACs and shows what became of it: ``make demo``."""
+"""Compresses the digits network by 30 % of its MACs and shows what became of it: ``make demo``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL = os.path.relpath(Path(__file__).with_name("digits.onnx"))
 def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     output, report = str(directory / "digits.onnx"), str(directory / "report.html")
-    arguments = ["compress", MODEL, "--flops-drop", "0.1", "-o", output, "--report", report, "--force"]
+    arguments = ["compress", MODEL, "--flops-drop", "0.3", "-o", output, "--report", report, "--force"]
     console = Console(highlight=False)
     console.print(f"$ nasopt {shlex.join(arguments)}", style="bold", soft_wrap=True)
 

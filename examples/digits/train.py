@@ -1,14 +1,20 @@
 """Trains the network that ships with nasopt and writes digits.onnx beside this file.
 
 Data: the 1,797 handwritten digits (8x8, 16 grey levels) that scikit-learn carries; every fourth image is for testing. One thread
-and one seed: the same machine and the same torch give the same file.
+and one seed: the same machine and the same torch give the same file. ``--validate`` trains with four fifths of the training part and
+says how the network does on the rest; the recipe was chosen by that. It writes the network that came out to the path that it is given.
+
+The network is wider within its stages than the task needs, as real networks are, and trained with an L1 penalty on the scales of its
+normalisations (network slimming, Liu et al., ICCV 2017), which shows where the width is not needed.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from data import load
@@ -18,6 +24,8 @@ from torch.nn import functional
 EPOCHS = 60
 BATCH = 64
 PEAK_LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 0.2
+SCALE_PENALTY = 1.5e-3  # on the sum of the absolute scales
 OUTPUT = Path(__file__).with_name("digits.onnx")
 
 
@@ -33,12 +41,12 @@ class ConvNorm(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions around which the input is added."""
+    """Two 3x3 convolutions, `inner` channels between them, around which the input is added."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
-        self.conv1 = ConvNorm(channels, channels)
-        self.conv2 = ConvNorm(channels, channels, act=False)
+        self.conv1 = ConvNorm(channels, inner)
+        self.conv2 = ConvNorm(inner, channels, act=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x + self.conv2(self.conv1(x)))
@@ -71,11 +79,11 @@ class Digits(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvNorm(1, 32)
-        self.stage1 = Residual(32)
+        self.stage1 = Residual(32, 64)
         self.down = Separable(32, 64, stride=2)
-        self.stage2 = Residual(64)
+        self.stage2 = Residual(64, 96)
         self.branches = TwoBranches(64)
-        self.stage3 = Residual(64)
+        self.stage3 = Residual(64, 64)
         self.classifier = nn.Linear(64, 10)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,7 +102,8 @@ def shifted(images: Tensor) -> Tensor:
 
 def train(network: nn.Module, images: Tensor, labels: Tensor) -> None:
     """AdamW under a cosine schedule."""
-    optimizer = torch.optim.AdamW(network.parameters(), PEAK_LEARNING_RATE, weight_decay=0.05)
+    scales: list[Tensor] = [module.weight for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    optimizer = torch.optim.AdamW(network.parameters(), PEAK_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = EPOCHS * math.ceil(len(images) / BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps)
     network.train()
@@ -102,6 +111,7 @@ def train(network: nn.Module, images: Tensor, labels: Tensor) -> None:
         total = 0.0
         for batch in torch.randperm(len(images)).split(BATCH):
             loss = functional.cross_entropy(network(shifted(images[batch])), labels[batch], label_smoothing=0.1)
+            loss = loss + SCALE_PENALTY * torch.cat(scales).abs().sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -132,21 +142,28 @@ def export(network: nn.Module, path: Path) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--validate", type=Path, metavar="MODEL.onnx", help="leave every fifth training image out, and write here")
+    validate = parser.parse_args().validate
     torch.manual_seed(0)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
-    train_part, test_part = load()
-    images, labels = (torch.from_numpy(array) for array in train_part)
+    (images, labels), test_part = load()
+    parts = {"train": (images, labels), "test": test_part}
+    if validate:
+        left_out = np.arange(len(labels)) % 5 == 0
+        parts = {"train": (images[~left_out], labels[~left_out]), "validation": (images[left_out], labels[left_out])}
+    tensors = {name: (torch.from_numpy(part[0]), torch.from_numpy(part[1])) for name, part in parts.items()}
     network = Digits()
-    train(network, images, labels)
+    train(network, *tensors["train"])
     network.eval()
-    for name, part in (("train", train_part), ("test", test_part)):
-        images, labels = (torch.from_numpy(array) for array in part)
+    for name, (inputs, wanted) in tensors.items():
         with torch.no_grad():
-            hits = int((network(images).argmax(1) == labels).sum())
-        print(f"{name}: {hits} of {len(labels)} right, {hits / len(labels):.2%}")
-    export(network, OUTPUT)
-    print(f"{OUTPUT.name}: {OUTPUT.stat().st_size:,} bytes")
+            hits = int((network(inputs).argmax(1) == wanted).sum())
+        print(f"{name}: {hits} of {len(wanted)} right, {hits / len(wanted):.2%}")
+    output = validate or OUTPUT
+    export(network, output)
+    print(f"{output.name}: {output.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
