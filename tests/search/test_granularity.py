@@ -17,6 +17,8 @@ from tests.search.spaces import SEEDS, asking, branches, generated_space, reacha
         (64, 0.1, 8),  # 16 instead of 8 is twice the loss; 4 would take no fewer than 8
         (64, 0.05, 4),  # 16, then 8, instead of 4
         (64, 0.01, 4),  # no finer where the drop can be reached
+        (24, 0.6, 8),  # 16 may stay in steps of 16, which is too many
+        (24, 0.49, 4),  # half vectors are not worth 16 instead of 12
         (16, 0.7, 4),
         (16, 0.8, 2),
         (16, 0.9, 1),  # one of 16 may stay
