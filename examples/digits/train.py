@@ -2,7 +2,8 @@
 
 Data: the 1,797 handwritten digits (8x8, 16 grey levels) that scikit-learn carries; every fourth image is for testing. One thread
 and one seed: the same machine and the same torch give the same file. ``--validate`` trains with four fifths of the training part and
-says how the network does on the rest; the recipe was chosen by that. It writes the network that came out to the path that it is given.
+says how the network does on the rest; the recipe was chosen by how it does there, whole and compressed. It
+writes the network that came out to the path that it is given.
 
 The network is wider within its stages than the task needs, as real networks are, and trained with an L1 penalty on the scales of its
 normalisations (network slimming, Liu et al., ICCV 2017), which shows where the width is not needed.
