@@ -17,7 +17,7 @@ from nasopt.api.records import cost_of
 from nasopt.api.verify import verify_edits
 from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, UsageError, VerificationError
 from nasopt.graphs.admission import require_finite
-from nasopt.graphs.cost import Totals, totals, unknown_operators
+from nasopt.graphs.cost import COUNTED, Totals, node_macs, totals, unknown_operators
 from nasopt.graphs.explain import frozen_of, groups_of
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import check_writable, content_hash, read_model, write_atomically, write_model
@@ -213,7 +213,13 @@ def _silent(*_: object) -> None:
 
 
 def _require_countable(graph: Graph, base: Totals, drops: Mapping[str, float]) -> None:
-    """A drop of nothing would be reached by doing nothing."""
+    """A drop of nothing would be reached by doing nothing, and one of an unknown whole cannot be told."""
+    hidden = [node for node in graph.nodes if node.op in COUNTED and not node.domain and node_macs(graph, node) is None]
+    if hidden and "flops" in drops:
+        raise ModelNotSupportedError(
+            f"{graph.origin}: the MACs of '{hidden[0].name}' ({hidden[0].op}) and {len(hidden) - 1} more nodes cannot be counted, "
+            "because the shapes before them are not known; bind the inputs (--input-shape), or ask for a --params-drop"
+        )
     counted = {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes}
     for name in drops:
         if not counted[name]:

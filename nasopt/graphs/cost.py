@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 
     from nasopt.graphs.units import Units
 
-__all__ = ["CostTable", "NodeUse", "Totals", "node_macs", "node_uses", "totals", "unknown_operators"]
+__all__ = ["COUNTED", "CostTable", "NodeUse", "Totals", "node_macs", "node_uses", "totals", "unknown_operators"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+COUNTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""The operators that the definition of MACs counts."""
 
 
 @dataclass(frozen=True, slots=True)

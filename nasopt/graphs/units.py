@@ -17,6 +17,7 @@ from nasopt.errors import ModelNotSupportedError
 from nasopt.graphs.channels import Barrier, Coupling, Track, spans
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops import operator_of
+from nasopt.graphs.sizes import hold_computed_sizes
 
 __all__ = ["Axis", "FrozenUnits", "UnitGroup", "Units", "couple", "solve"]
 
@@ -126,6 +127,7 @@ def couple(graph: Graph, preserve: Sequence[tuple[str, Barrier]] = ()) -> Coupli
     coupling = Coupling(graph)
     for node in graph.nodes:
         _apply_rule(coupling, node)
+    hold_computed_sizes(coupling)
     for value in graph.outputs:
         producer = graph.producers.get(value)
         name, op = (producer.name, producer.qualified) if producer else (value, "graph input")

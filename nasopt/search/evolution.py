@@ -77,7 +77,7 @@ def evolve(
         seeds: genomes to begin with; the rest of the first population is drawn around them.
         seed: of every random number; equal seeds give equal results in runs that no clock stops.
         generations: upper bound.
-        time_limit: seconds after which no new generation is begun.
+        time_limit: seconds after which no new generation is begun; the first always is.
         population: size.
         objectives: further objectives beside saliency and MACs.
         on_generation: called with the number of each finished generation.
@@ -94,7 +94,8 @@ def evolve(
     algorithm.setup(problem, termination=NoTermination(), seed=seed, evaluator=Evaluator())
     begun, done, stopped = time.monotonic(), 0, "generations"
     while done < generations:
-        if time_limit is not None and time.monotonic() - begun > time_limit:
+        late = time_limit is not None and time.monotonic() - begun > time_limit
+        if late and done:
             stopped = "time limit"
             break
         offspring = algorithm.ask()

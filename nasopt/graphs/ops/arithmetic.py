@@ -26,22 +26,9 @@ def _pass_on(coupling: Coupling, node: Node) -> None:
 
 def _broadcast(coupling: Coupling, node: Node) -> None:
     values = [value for value in node.inputs if value]
-    _hold_shapes_in_arithmetic(coupling, node)
     if node.op == "CastLike":
         values = values[:1]
     coupling.put(node.outputs[0], coupling.merge(values))
-
-
-def _hold_shapes_in_arithmetic(coupling: Coupling, node: Node) -> None:
-    """A channel count that is computed into the data (attention's ``1 / sqrt(d)`` taken from a Shape) must not change."""
-    graph = coupling.graph
-    if node.outputs[0] in graph.constants:
-        return
-    for value in node.inputs:
-        for source in graph.shape_sources.get(value, ()):
-            barrier = Barrier(node.name, node.op, "computed size", f"'{node.name}' computes with a size of '{source}'")
-            for track in coupling.of(source):
-                coupling.freeze(track, barrier)
 
 
 def _trilu(coupling: Coupling, node: Node) -> None:

@@ -17,7 +17,12 @@ def _couple(coupling: Coupling, node: Node) -> None:
     bias = [node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else []
     groups = int(node.attrs.get("group", 1))
     shape = coupling.graph.shape(weight)
-    coupling.leave(weight, range(2, len(shape)))
+    if weight in coupling.graph.weights:
+        coupling.leave(weight, range(2, len(shape)))
+    else:
+        kernel = Barrier(node.name, node.op, "kernel_shape", f"the kernel of '{node.name}' is computed and must keep its size")
+        tracks = [coupling.rigid(track, range(2, len(shape)), kernel) for track in coupling.of(weight)]
+        coupling.put(weight, [track for track in tracks if max(track.shape[2:], default=1) == 1])
     spatial = Barrier(node.name, node.op, "spatial axes", f"'{node.name}' slides along the spatial axes of '{x}'")
     incoming = [coupling.rigid(track, range(2, track.ndim), spatial) for track in coupling.of(x)]
     incoming = [track for track in incoming if track.shape[1] > 1]

@@ -78,8 +78,9 @@ def _mixes(axis_default: int, *, to_the_end: bool = False) -> Operator:
     def couple(coupling: Coupling, node: Node) -> None:
         x = node.inputs[0]
         rank = len(coupling.graph.shape(x))
-        axis = int(node.attrs.get("axis", axis_default)) % rank
-        axes = range(axis, rank) if to_the_end and coupling.graph.opset < 13 else (axis,)
+        flattens = to_the_end and coupling.graph.opset < 13  # before opset 13 softmax is over everything from its axis on, by default 1
+        axis = int(node.attrs.get("axis", 1 if flattens else axis_default)) % rank
+        axes = range(axis, rank) if flattens else (axis,)
         barrier = Barrier(node.name, node.op, f"axis={axis}", f"'{node.name}' compares channels with each other")
         tracks = [coupling.rigid(track, axes, barrier) for track in coupling.of(x)]
         for value in node.outputs:

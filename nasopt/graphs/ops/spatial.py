@@ -11,6 +11,9 @@ from nasopt.graphs.ops.registry import Operator, Rewrite, register
 
 def _per_channel(coupling: Coupling, node: Node) -> None:
     """Batch and channel axes go on, spatial axes are rigid."""
+    if node.op == "MaxPool" and len(node.outputs) > 1 and node.outputs[1]:
+        coupling.block(node, "Indices", f"'{node.name}' tells positions in the whole tensor")
+        return
     barrier = Barrier(node.name, node.op, "spatial axes", f"'{node.name}' works along the spatial axes of '{node.inputs[0]}'")
     tracks = [coupling.rigid(track, range(2, track.ndim), barrier) for track in coupling.of(node.inputs[0])]
     for value in node.outputs:

@@ -60,8 +60,17 @@ def _target_sizes(rewrite: Rewrite, node: Node) -> None:
     rewrite.set_operand(node, 1, "shape", np.array(sizes, np.int64))
 
 
+def _squeezed_axes(rewrite: Rewrite, node: Node) -> None:
+    """Without axes every axis of size 1 goes: the ones that are 1 now must be named, lest a pruned one joins them."""
+    shape = rewrite.graph.shape(node.inputs[0])
+    named = "axes" in node.attrs or (len(node.inputs) > 1 and node.inputs[1])
+    if not named and any(rewrite.keep(node.inputs[0], axis) is not None for axis in range(len(shape))):
+        rewrite.set_operand(node, 1, "axes", np.array([axis for axis, size in enumerate(shape) if size == 1], np.int64))
+
+
 register("Reshape", Operator(_reshape, rewrite=_target_sizes))
-register(["Flatten", "Squeeze", "Unsqueeze"], Operator(_reshape))
+register("Squeeze", Operator(_reshape, rewrite=_squeezed_axes))
+register(["Flatten", "Unsqueeze"], Operator(_reshape))
 register("Transpose", Operator(_transpose))
 register("Expand", Operator(_expand, rewrite=_target_sizes))
 register("Tile", Operator(_tile))
