@@ -154,7 +154,7 @@ def _frozen(groups: Sequence[FrozenGroup]) -> str:
     ordered = sorted(groups, key=lambda group: -group.locked_macs)
     largest = max(ordered[0].locked_share, 1e-12)
     rows = [_frozen_row(group, largest) for group in ordered]
-    lead = f"{plural(len(groups), 'group')} of channels cannot be cut. Each locks a share of the MACs; shares may overlap."
+    lead = f"{plural(len(groups), 'group')} of channels cannot be cut. Each locks a share of the MACs."
     return _section("What is frozen, and why", lead, _folded(rows, "more frozen groups"), long=len(rows) > SHOWN)
 
 
