@@ -18,9 +18,12 @@ __all__ = [
 
 
 class NasoptError(Exception):
-    """Root of all errors that nasopt raises on purpose."""
+    """Root of all errors that nasopt raises on purpose. A message is one line, whatever the names in it hold."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 class UsageError(NasoptError):
