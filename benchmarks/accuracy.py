@@ -1,7 +1,7 @@
 """Accuracy that is kept with no data and no training, at −13.5, −30 and −50 % MACs, beside Torch-Pruning at equal MACs.
 
-Default flags, and `--granularity 1` beside them with its latency. CIFAR-10: the full test set; LFW pairs;
-a thousand photographs of ImageNet.
+Default flags, and `--granularity 1` beside them with its latency. CIFAR-10: the full test set; of LFW's pairs and ImageNet's photographs
+those that no setting was chosen on (`accuracy_data`).
 An accuracy is computed once for each distinct result and then found in the cache, by the hash of the file.
 
     python -m benchmarks.accuracy [--network NAME] [--drop 0.3] [--fresh] [--no-peers] > accuracy.json
@@ -10,8 +10,6 @@ An accuracy is computed once for each distinct result and then found in the cach
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,18 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import nasopt
-from benchmarks.accuracy_data import Task, data_dir, details
-from benchmarks.cache import cache_dir
+from benchmarks.accuracy_data import TASKS, data_dir, measured
 from benchmarks.document import document, say
 
 DROPS = (0.135, 0.3, 0.5)
-TASKS: dict[str, Task] = {
-    "resnet56_cifar10_jpeg": "cifar10",
-    "resnet20_cifar10_jpeg": "cifar10",
-    "resnet20_cifar10_jpeg_folded": "cifar10",
-    "mobilefacenet_112x96": "lfw",
-    "efficientnet_lite0": "imagenet",
-}
+NETWORKS = ("resnet56_cifar10_jpeg", "resnet20_cifar10_jpeg", "resnet20_cifar10_jpeg_folded", "mobilefacenet_112x96", "efficientnet_lite0")
 PEERS = {"resnet56_cifar10_jpeg": "resnet56", "resnet20_cifar10_jpeg": "resnet20", "resnet20_cifar10_jpeg_folded": "resnet20"}
 
 
@@ -52,16 +43,6 @@ class Row:
     peer: float | None = None
     peer_by: str | None = None
     verdict: str | None = None
-
-
-def measured(file: Path, task: Task, *, fresh: bool) -> dict[str, float]:
-    """Accuracy of a file, from the cache if the same bytes were judged before."""
-    known = cache_dir() / "accuracy" / f"{task}-{hashlib.sha256(file.read_bytes()).hexdigest()[:24]}.json"
-    if fresh or not known.exists():
-        known.parent.mkdir(exist_ok=True)
-        known.write_text(json.dumps(details(file, task)))
-    found: dict[str, float] = json.loads(known.read_text())
-    return found
 
 
 def best_peers(networks: list[str], drops: list[float], *, fresh: bool) -> dict[tuple[str, float], tuple[float, str]]:
@@ -108,14 +89,14 @@ def verdict(after: dict[str, float], rival: float | None) -> str | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Accuracy kept without data; prints one JSON document.")
-    parser.add_argument("--network", choices=TASKS, action="append")
+    parser.add_argument("--network", choices=NETWORKS, action="append")
     parser.add_argument("--drop", type=float, action="append")
     parser.add_argument("--fresh", action="store_true", help="compute again what the cache holds, Torch-Pruning's results too")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     a = parser.parse_args()
-    found = list(rows(a.network or list(TASKS), a.drop or list(DROPS), fresh=a.fresh, peers=a.peers))
+    found = list(rows(a.network or list(NETWORKS), a.drop or list(DROPS), fresh=a.fresh, peers=a.peers))
     body: dict[str, Any] = {
-        "data": "CIFAR-10 test set (10,000), LFW pairs, 1,000 ImageNet photographs; error is sqrt(p (1 - p) / n)",
+        "data": "CIFAR-10 test set (10,000), 2,850 LFW pairs, 800 ImageNet photographs; error is sqrt(p (1 - p) / n)",
         "peer": "torch-pruning, one shot, best of 12 importances by global and local ranking, at equal MACs",
         "results": [asdict(row) for row in found],
     }
