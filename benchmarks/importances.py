@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,11 +20,13 @@ from benchmarks.accuracy_data import CHANCE, TASKS, data_dir, measured
 from benchmarks.document import document, say
 from nasopt.api.preparation import compile_space
 from nasopt.graphs.cost import totals
-from nasopt.graphs.graph import load_graph
+from nasopt.graphs.graph import Graph, load_graph
 from nasopt.mutations import apply_edit
 from nasopt.mutations.importance import DEFAULT, IMPORTANCES
+from nasopt.mutations.space import SearchSpace
 from nasopt.search.allocate import allocate
 from nasopt.search.constraints import Constraints
+from nasopt.search.granularity import Granularity
 
 DROPS = (0.135, 0.3, 0.5)
 GRANULARITIES = (1, 8)
@@ -42,23 +45,36 @@ class Row:
     kept: float
 
 
+def greedy(graph: Graph, space: SearchSpace, drop: float, granularity: Granularity) -> bytes:
+    """The network that the greedy choice leaves; the nearest to the drop where that is out of reach."""
+    constraints = Constraints({"flops": drop}, {"flops": totals(graph).macs})
+    chosen = allocate(space, constraints, granularity=granularity, generations=0, best_effort=True)
+    return apply_edit(graph, chosen.space.edit(chosen.kept.tolist())).SerializeToString(deterministic=True)
+
+
+def judged(name: str, model: Path | bytes, limit: int, *, fresh: bool) -> float:
+    """Accuracy on the part that settings are chosen on, at most `limit` images of CIFAR-10."""
+    task = TASKS[name]
+    return measured(model, task, part="choose", limit=limit if task == "cifar10" else None, fresh=fresh)["accuracy"]
+
+
+def share(name: str, before: float, after: float) -> float:
+    """Of the accuracy beyond guessing."""
+    chance = CHANCE[TASKS[name]]
+    return (after - chance) / (before - chance)
+
+
 def rows(names: list[str], limit: int, *, fresh: bool) -> Iterator[Row]:
     for name in names:
-        path, task = data_dir() / "models" / f"{name}.onnx", TASKS[name]
-        own = limit if task == "cifar10" else None
-        before = measured(path, task, part="choose", limit=own, fresh=fresh)["accuracy"]
-        graph = load_graph(path)
+        path = data_dir() / "models" / f"{name}.onnx"
+        before, graph = judged(name, path, limit, fresh=fresh), load_graph(path)
         for importance in IMPORTANCES:
             found = []
             _, space = compile_space(graph, [], importance, 0)
             for granularity in GRANULARITIES:
                 for drop in DROPS:
-                    constraints = Constraints({"flops": drop}, {"flops": totals(graph).macs})
-                    chosen = allocate(space, constraints, granularity=granularity, generations=0, best_effort=True)
-                    model = apply_edit(graph, chosen.space.edit(chosen.kept.tolist())).SerializeToString(deterministic=True)
-                    after = measured(model, task, part="choose", limit=own, fresh=fresh)["accuracy"]
-                    kept = (after - CHANCE[task]) / (before - CHANCE[task])
-                    found.append(Row(name, importance, granularity, drop, before, after, kept))
+                    after = judged(name, greedy(graph, space, drop, granularity), limit, fresh=fresh)
+                    found.append(Row(name, importance, granularity, drop, before, after, share(name, before, after)))
             say(name, importance, round(before, 3), [round(row.kept, 3) for row in found])
             yield from found
 
