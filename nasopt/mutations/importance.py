@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from nasopt.errors import UsageError
 from nasopt.graphs.channels import Coupling
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.units import Units
-from nasopt.mutations.meanfield import MeanField, Observed, mean_field
+from nasopt.mutations.meanfield import MeanField, Observed, mean_field, orientation, through
 
 __all__ = ["DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
 
@@ -27,6 +28,7 @@ DEFAULT = "meanfield"
 FLATTEN = 0.2
 """Chosen on 2,000 training images of CIFAR-10 with two ResNets, from 0.15 to 1; between 0.15 and 0.33 it hardly matters."""
 
+Array = np.ndarray[Any, Any]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -86,13 +88,7 @@ class Evidence:
             if name not in self.graph.weights or name in seen or len(self.graph.shape(name)) < 2:
                 continue
             seen.add(name)
-            rank = len(self.graph.shape(name))
-            if node.op == "MatMul":
-                yield node, name, rank - 1, rank - 2
-            elif node.op == "ConvTranspose" or (node.op == "Gemm" and not node.attrs.get("transB", 0)):
-                yield node, name, 1, 0
-            else:
-                yield node, name, 0, 1
+            yield node, name, *orientation(node, len(self.graph.shape(name)))
 
 
 Measure = Callable[[Evidence], list[Ranking]]
@@ -176,47 +172,55 @@ def _meanfield(evidence: Evidence) -> list[Ranking]:
     relative noise (1 / variance), both flattened by `FLATTEN`: the estimate is right for small damage, and the more goes, the more evenly
     layers should share it. Towards losing all of a group the loss grows without bound, as the noise-to-signal ratio does.
     """
-    forms = _damage_forms(evidence)
     rankings = []
-    for group, form in zip(evidence.units.groups, forms, strict=True):
+    for group, form in zip(evidence.units.groups, _damage_forms(evidence), strict=True):
         order, loss = _greedy(form)
         whole = max(float(loss[-1]), 1e-300)
         rankings.append(Ranking(group.units[order], loss / np.maximum(1.0 - loss / whole, 1.0 / (2 * len(group))), whole))
     return rankings
 
 
-def _damage_forms(evidence: Evidence) -> list[Floats]:
+def _damage_forms(evidence: Evidence) -> Iterator[Floats]:
     """For each group the quadratic form (units × units) of the damage."""
     units, field = evidence.units, evidence.field
-    owner, place = np.full(units.count, -1, np.int64), np.zeros(units.count, np.int64)
-    for index, group in enumerate(units.groups):
-        owner[group.units], place[group.units] = index, np.arange(len(group))
-    forms = [np.zeros((len(group), len(group))) for group in units.groups]
-    for node, name, outputs, ins in evidence.kernels():
-        rows = units.axes.get((name, ins), ())
-        if not any((owner[row.classes] >= 0).any() for row in rows) or int(node.attrs.get("group", 1)) > 1:
+    sizes = [len(group) for group in units.groups]
+    owner, place = np.full(units.count, -1, np.int64), np.full(units.count, -1, np.int64)
+    if sizes:
+        members = np.concatenate([group.units for group in units.groups])
+        owner[members], place[members] = np.repeat(np.arange(len(sizes)), sizes), np.arange(len(members))
+    # What each product that reads a group takes from its units: coherently, as factors that become numbers group by group, and as noise.
+    means: list[list[tuple[Array, Ints, Floats, Floats]]] = [[] for _ in sizes]
+    noises = [np.zeros(size) for size in sizes]
+    for node, name, _, ins in evidence.kernels():
+        rows = [row for row in units.axes.get((name, ins), ()) if (owner[row.classes] >= 0).any()]
+        if not rows or int(node.attrs.get("group", 1)) > 1:
             continue
-        array = evidence.graph.weights[name].array()
-        kernel = np.moveaxis(array, (outputs, ins), (0, 1)).reshape(array.shape[outputs], array.shape[ins], -1).astype(np.float64)
-        weight = _output_weight(field, node.outputs[0], kernel.shape[0])
-        mean = _fit(field.mean.get(node.inputs[0], np.zeros(1)), kernel.shape[1])
-        variance = _fit(field.variance.get(node.inputs[0], np.ones(1)), kernel.shape[1])
-        coherent = kernel.sum(axis=2) * mean * np.sqrt(weight)[:, None]
-        noise = (weight @ np.einsum("oik,oik->oi", kernel, kernel)) * variance
+        kernel = field.kernel(node)
+        outputs, inputs = kernel.sums.shape[1:]
+        weight = _output_weight(field, node.outputs[0], outputs)
+        mean = _fit(field.mean.get(node.inputs[0], np.zeros(1)), inputs)
+        noise = through(kernel.squares.swapaxes(1, 2), weight) * _fit(field.variance.get(node.inputs[0], np.ones(1)), inputs)
         for row in rows:
-            owners = owner[row.classes]
-            for index in np.unique(owners[owners >= 0]).tolist():
-                slices = np.flatnonzero(owners == index)
-                into = place[row.classes[slices]]
-                size = len(units.groups[index])
-                shift = np.zeros((size, kernel.shape[0]))
-                if len(into) <= size and len(np.unique(into)) == len(into):
-                    shift[into] = coherent[:, slices].T
-                else:
-                    np.add.at(shift, into, coherent[:, slices].T)
-                forms[index] += shift @ shift.T
-                forms[index][np.diag_indices(size)] += np.bincount(into, noise[slices], minlength=size)
-    return forms
+            # Slices by group, and within it by unit. Units of a group have equally many slices each: that is what makes it one.
+            slices = np.argsort(place[row.classes], kind="stable")
+            owners = owner[row.classes[slices]]
+            for start, stop in pairwise(np.flatnonzero(np.diff(owners, prepend=-1, append=len(sizes))).tolist()):
+                index, own = int(owners[start]), slices[start:stop]
+                means[index].append((kernel.sums[0], own, mean[own], np.sqrt(weight)))
+                noises[index] += noise[own].reshape(sizes[index], -1).sum(axis=1)
+    for size, factors, variances in zip(sizes, means, noises, strict=True):
+        # One product for all readers: much less work for the processor than a sum of small ones.
+        shift = np.concatenate(
+            [np.zeros((0, size)), *(_per_unit(sums[:, own] * mean * root[:, None], size) for sums, own, mean, root in factors)]
+        )
+        form = shift.T @ shift
+        form[np.diag_indices(size)] += variances
+        yield form
+
+
+def _per_unit(columns: Floats, size: int) -> Floats:
+    """Adds up the columns of each unit, which lie beside each other."""
+    return columns if columns.shape[1] == size else columns.reshape(len(columns), size, -1).sum(axis=2)
 
 
 def _output_weight(field: MeanField, value: str, size: int) -> Floats:

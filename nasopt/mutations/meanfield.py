@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from nasopt.graphs.channels import Coupling, Track
 from nasopt.graphs.graph import Graph, Node
 
-__all__ = ["MeanField", "Observed", "mean_field"]
+__all__ = ["Kernel", "MeanField", "Observed", "mean_field", "orientation", "through"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -31,19 +31,68 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
+_SINGLE = 1e12
+"""Weights between one over this and this are squared in single precision: half the memory, and many times less time."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The weight of a product, its window added up: (groups, outputs of one group, inputs of one group).
+
+    Attributes:
+        sums: what a mean is multiplied by.
+        squares: sums of squares, which a variance is multiplied by.
+    """
+
+    sums: np.ndarray[Any, Any]
+    squares: np.ndarray[Any, Any]
+
+    @staticmethod
+    def of(array: np.ndarray[Any, Any], outputs: int, ins: int, groups: int = 1) -> Kernel:
+        """Reduces a weight; a view of it where there is nothing to add up."""
+        peak = float(max(array.max(initial=0), -array.min(initial=0)))
+        if array.dtype != np.float32 or not 1 / _SINGLE < peak < _SINGLE:
+            array = array.astype(np.float64)
+        matrix = np.moveaxis(array, (outputs, ins), (0, 1))
+        matrix = matrix.reshape(*matrix.shape[:2], -1)
+        ones = np.ones(matrix.shape[2], matrix.dtype)
+        sums, squares = (matrix[..., 0], matrix[..., 0] ** 2) if len(ones) == 1 else (matrix @ ones, matrix**2 @ ones)
+        if outputs < ins:  # the weight holds the inputs of one group
+            return Kernel(*(part.reshape(groups, -1, part.shape[1]) for part in (sums, squares)))
+        return Kernel(*(part.reshape(len(part), groups, -1).swapaxes(0, 1) for part in (sums, squares)))
+
+
+def orientation(node: Node, rank: int) -> tuple[int, int]:
+    """The axes of a product's weight along which its outputs and its inputs lie."""
+    if node.op == "MatMul":
+        return rank - 1, rank - 2
+    return (1, 0) if node.op == "ConvTranspose" or (node.op == "Gemm" and not node.attrs.get("transB", 0)) else (0, 1)
+
+
 @dataclass
 class MeanField:
     """Moments and sensitivities by value name, one entry per atom of the value's track (one entry in all where it has none).
 
     Attributes:
+        graph: the network.
         mean: expected activation.
         variance: its variance.
         sensitivity: output variance per unit of variance here.
     """
 
-    mean: dict[str, Floats]
-    variance: dict[str, Floats]
-    sensitivity: dict[str, Floats]
+    graph: Graph
+    mean: dict[str, Floats] = field(default_factory=dict)
+    variance: dict[str, Floats] = field(default_factory=dict)
+    sensitivity: dict[str, Floats] = field(default_factory=dict)
+    _kernels: dict[tuple[str, int, int, int], Kernel] = field(default_factory=dict, repr=False)
+
+    def kernel(self, node: Node) -> Kernel:
+        """The kernel of a product with a stored weight of two axes or more; computed once, as every pass asks for it."""
+        weight = self.graph.weights[node.inputs[1]]
+        key = (weight.name, *orientation(node, len(weight.shape)), int(node.attrs.get("group", 1)))
+        if key not in self._kernels:
+            self._kernels[key] = Kernel.of(weight.array(), *key[1:])
+        return self._kernels[key]
 
 
 def mean_field(coupling: Coupling, observed: Observed | None = None) -> MeanField:
@@ -53,19 +102,19 @@ def mean_field(coupling: Coupling, observed: Observed | None = None) -> MeanFiel
         coupling: atoms and tracks of a graph.
         observed: moments that were measured; they take the place of the propagated ones.
     """
-    field = MeanField({}, {}, {})
-    walk = _Walk(coupling, field)
+    found = MeanField(coupling.graph)
+    walk = _Walk(coupling, found)
     for node in coupling.graph.nodes:
         walk.forward(node)
         for name in node.outputs:
             if observed and name in observed and walk.size(name) == len(observed[name][0]):
-                field.mean[name], field.variance[name] = observed[name]
+                found.mean[name], found.variance[name] = observed[name]
     for name in coupling.graph.outputs:
         variance = walk.variance(name)
-        field.sensitivity[name] = np.full(len(variance), 1.0 / max(float(variance.sum()), _TINY))
+        found.sensitivity[name] = np.full(len(variance), 1.0 / max(float(variance.sum()), _TINY))
     for node in reversed(coupling.graph.nodes):
         walk.backward(node)
-    return field
+    return found
 
 
 class _Walk:
@@ -138,14 +187,13 @@ class _Walk:
         if not node.outputs or node.outputs[0] in self.graph.constants or node.outputs[0] in self.graph.weights:
             return
         output = node.outputs[0]
-        matrix = self.matrix(node)
-        if matrix is not None:
-            first, squared, bias = matrix
-            x = node.inputs[0]
-            mean, variance = self._spread(self.mean(x), first.shape[1]), self._spread(self.variance(x), first.shape[1])
-            self._put(output, first @ mean + (bias if len(bias) == len(first) else bias.mean()), squared @ variance)
+        kernel = self.kernel(node)
+        if kernel is not None:
+            x, share, bias = node.inputs[0], self._share(node), self._bias(node)
+            mean, variance = through(kernel.sums, self.mean(x)) / share, through(kernel.squares, self.variance(x)) / share
+            self._put(output, mean + (bias if len(bias) == len(mean) else bias.mean()), variance)
         elif node.op == "BatchNormalization":
-            scale, shift, running_mean, running_variance = (self._spread(self._stored(n), self.size(output)) for n in node.inputs[1:5])
+            scale, shift, running_mean, running_variance = (_spread(self._stored(n), self.size(output)) for n in node.inputs[1:5])
             self._put(node.inputs[0], running_mean, running_variance)
             self._put(output, shift, scale**2 * running_variance / (running_variance + node.attrs.get("epsilon", 1e-5)))
         elif node.op in ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization"):
@@ -176,12 +224,11 @@ class _Walk:
             return
         output, x = node.outputs[0], node.inputs[0] if node.inputs else ""
         given = self.sensitivity(output)
-        matrix = self.matrix(node)
-        if matrix is not None:
-            squared = matrix[1]
-            self.add_sensitivity(x, squared.T @ self._spread(given, squared.shape[0]))
+        kernel = self.kernel(node)
+        if kernel is not None:
+            self.add_sensitivity(x, through(kernel.squares.swapaxes(1, 2), given) / self._share(node))
         elif node.op == "BatchNormalization":
-            scale, running_variance = (self._spread(self._stored(name), len(given)) for name in (node.inputs[1], node.inputs[4]))
+            scale, running_variance = (_spread(self._stored(name), len(given)) for name in (node.inputs[1], node.inputs[4]))
             self.add_sensitivity(x, given * scale**2 / (running_variance + node.attrs.get("epsilon", 1e-5)))
         elif node.op in ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization"):
             scale = self._aligned(node.inputs[1], output, self.mean(node.inputs[1]))
@@ -211,26 +258,22 @@ class _Walk:
 
     # -- kinds of node ---------------------------------------------------------------------------------------------------------
 
-    def matrix(self, node: Node) -> tuple[Floats, Floats, Floats] | None:
-        """(outputs × inputs) sums and sums of squares of the kernels of a product with a stored weight, and the bias."""
+    def kernel(self, node: Node) -> Kernel | None:
+        """The kernel of a product with a stored weight."""
         if node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or node.inputs[1] not in self.graph.weights:
             return None
-        weight = self.graph.weights[node.inputs[1]].array().astype(np.float64)
-        if (weight.ndim < 3) != (node.op in ("Gemm", "MatMul")) or weight.ndim < 2:
+        rank = len(self.graph.weights[node.inputs[1]].shape)
+        if rank < 2 or (rank == 2) != (node.op in ("Gemm", "MatMul")):
             return None  # a batch of matrices, or an operator that its operands contradict
-        groups = int(node.attrs.get("group", 1))
-        bias = self.mean(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
-        if node.op in ("Gemm", "MatMul"):
-            oriented = weight if node.attrs.get("transB", 0) else weight.T
-            return oriented, oriented**2, bias
-        axes = tuple(range(2, weight.ndim))
-        sums, squares = weight.sum(axis=axes), (weight**2).sum(axis=axes)
-        if node.op == "ConvTranspose":
-            # Each output position sees 1 / stride² of the kernel.
-            share = math.prod(node.attrs.get("strides", [1]))
-            sums, squares = _transposed_blocks(sums, groups) / share, _transposed_blocks(squares, groups) / share
-            return sums, squares, bias
-        return _blocks(sums, groups), _blocks(squares, groups), bias
+        return self.field.kernel(node)
+
+    def _bias(self, node: Node) -> Floats:
+        return self.mean(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
+
+    @staticmethod
+    def _share(node: Node) -> int:
+        """One over the share of a kernel that each output position sees: stride² where a convolution is transposed."""
+        return math.prod(node.attrs.get("strides", [1])) if node.op == "ConvTranspose" else 1
 
     def _product(self, node: Node) -> None:
         output, (a, b) = node.outputs[0], node.inputs
@@ -294,12 +337,6 @@ class _Walk:
         axes = tuple(axis for axis, (mine, theirs) in enumerate(zip(shape, target.shape, strict=True)) if mine == 1 < theirs)
         self.add_sensitivity(value, amount.reshape(target.shape).sum(axis=axes).reshape(-1))
 
-    @staticmethod
-    def _spread(array: Floats, size: int) -> Floats:
-        if len(array) == size:
-            return array
-        return np.repeat(array, size // len(array)) if size % len(array) == 0 else np.full(size, float(array.mean()))
-
 
 def _lookup(own: Track, target: Track) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Which entries of `target` are atoms of `own`, and where there."""
@@ -309,26 +346,19 @@ def _lookup(own: Track, target: Track) -> tuple[np.ndarray[Any, Any], np.ndarray
     return np.flatnonzero(found), order[place[found]]
 
 
-def _blocks(kernel: Floats, groups: int) -> Floats:
-    """(O, I / groups) of a grouped convolution as a full (O, I) matrix."""
-    if groups == 1:
-        return kernel
-    outputs, inner = kernel.shape
-    full = np.zeros((outputs, inner * groups))
-    for group in range(groups):
-        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        full[rows, group * inner : (group + 1) * inner] = kernel[rows]
-    return full
+def _spread(array: Floats, size: int) -> Floats:
+    if len(array) == size:
+        return array
+    return np.repeat(array, size // len(array)) if size % len(array) == 0 else np.full(size, float(array.mean()))
 
 
-def _transposed_blocks(kernel: Floats, groups: int) -> Floats:
-    """(I, O / groups) of a transposed convolution as a full (O, I) matrix."""
-    inputs, outer = kernel.shape
-    full = np.zeros((outer * groups, inputs))
-    for group in range(groups):
-        columns = slice(group * inputs // groups, (group + 1) * inputs // groups)
-        full[group * outer : (group + 1) * outer, columns] = kernel[columns].T
-    return full
+def through(blocks: np.ndarray[Any, Any], vector: Floats) -> Floats:
+    """A vector through the blocks of a grouped product, in the precision of these; its own range does not matter."""
+    groups, _, size = blocks.shape
+    vector = _spread(vector, groups * size)
+    peak = float(np.abs(vector).max(initial=0.0)) or 1.0
+    scaled = (vector / peak).astype(blocks.dtype).reshape(groups, size, 1)
+    return np.asarray((blocks @ scaled).reshape(-1) * np.float64(peak))
 
 
 def _sigmoid(x: Floats) -> Floats:
