@@ -187,6 +187,8 @@ class VerifyResult:
     checks: tuple[Check, ...]
     max_relative_error: float | None = None
     """max|difference| / max|reference| over all outputs and inputs tried, structural edit against the masked original."""
+    comparable: bool = True
+    """False where an edit failed because nothing could be compared, not because anything differed."""
 
     @property
     def ok(self) -> bool:

@@ -26,10 +26,10 @@ from nasopt.mutations.importance import DEFAULT
 from nasopt.mutations.preserve import preserved
 from nasopt.mutations.script import Script, refer_to_script
 from nasopt.mutations.space import SearchSpace
-from nasopt.results import Check, CompressResult, FrontPoint, Latency, VerifyResult
+from nasopt.results import CompressResult, FrontPoint, Latency, VerifyResult
 from nasopt.runtime.latency import compare
 from nasopt.runtime.sessions import random_inputs
-from nasopt.runtime.verify import NOTHING_FINITE, check_result, require_comparable
+from nasopt.runtime.verify import check_result
 from nasopt.search.allocate import Allocation, allocate
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity
@@ -293,17 +293,18 @@ def _candidate(
         if fold is not None:
             folded, model = verify_edits(model, [fold], original.bound, origin=str(request.path), seed=request.seed)
             edits.append(fold)
-            verification = _joined(verification, folded.checks, folded.max_relative_error)
+            verification = _joined(verification, folded)
     if request.script is not None:
         refer_to_script(model, request.script)
     gc.collect()
-    verification = _joined(verification, check_result(original, model, origin=str(request.output or request.path), seed=request.seed))
+    sound = check_result(original, model, origin=str(request.output or request.path), seed=request.seed)
+    verification = _joined(verification, VerifyResult(sound))
     failed = [check for check in verification.checks if not check.ok]
     if failed:
-        require_comparable(original, seed=request.seed)
-        if NOTHING_FINITE in failed[0].detail:
-            raise ModelNotSupportedError(f"{request.path}: values inside the network overflow, so that no result could be verified")
-        raise VerificationError(f"the result failed its verification ({failed[0].name}: {failed[0].detail}); nothing was written")
+        said = f"({failed[0].name}: {failed[0].detail}); nothing was written"
+        if not verification.comparable:
+            raise ModelNotSupportedError(f"{request.path}: no result of this network can be verified {said}")
+        raise VerificationError(f"the result failed its verification {said}")
     latency = None
     if measure:
         request.report("measure", None, "latency before and after")
@@ -336,9 +337,11 @@ def _coarser(
     return slow
 
 
-def _joined(result: VerifyResult, checks: Sequence[Check], error: float | None = None) -> VerifyResult:
-    errors = [value for value in (result.max_relative_error, error) if value is not None]
-    return VerifyResult((*result.checks, *checks), max(errors) if errors else None)
+def _joined(first: VerifyResult, second: VerifyResult) -> VerifyResult:
+    errors = [error for error in (first.max_relative_error, second.max_relative_error) if error is not None]
+    failed = [one for one in (first, second) if not one.ok]
+    comparable = not failed or any(one.comparable for one in failed)
+    return VerifyResult((*first.checks, *second.checks), max(errors, default=None), comparable)
 
 
 def _check_reached(after: Totals, constraints: Constraints, allocation: Allocation) -> None:

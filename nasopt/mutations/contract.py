@@ -8,7 +8,7 @@ in the edit: replaying it on the same model gives the same result, whatever vers
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -77,6 +77,10 @@ class Mutation(ABC):
     def masked(self, graph: Graph, edit: Edit) -> onnx.ModelProto:  # noqa: ARG002  for mutations that lose something
         """The unedited model changed only so that it computes what the edited one claims to: the reference of its verification."""
         return graph.model
+
+    def untouched(self, graph: Graph, edit: Edit) -> Collection[str]:  # noqa: ARG002  for mutations that take channels
+        """Values that the edited model, where it has them, must compute as `masked` does: their names mean the same in both."""
+        return graph.producers.keys()
 
     def ensures(self, before: Graph, after: onnx.ModelProto) -> None:
         """What must hold after any edit: the interface is untouched.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,12 @@ class PruneChannels(Mutation):
     def masked(self, graph: Graph, edit: Edit) -> onnx.ModelProto:
         units = solve(couple(graph))
         return masked_reference(units, removed_units(units, edit))
+
+    def untouched(self, graph: Graph, edit: Edit) -> Collection[str]:
+        # The reference masks where channels are read: a value that keeps all of its own is the same, however deep it lies.
+        units = solve(couple(graph))
+        removed = removed_units(units, edit)
+        return {name for name in graph.producers if not any(removed[track].any() for track in units.tracks.get(name, ()))}
 
     def describe(self, edit: Edit) -> str:
         groups = edit.detail["groups"]

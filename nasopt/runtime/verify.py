@@ -1,14 +1,20 @@
 """Checking a changed network by running it: agreement with a reference, and whether the final model is sound.
 
-Two networks that compute the same function round differently. Where the relative difference exceeds `TOLERANCE`, it is compared with
-the network's own rounding noise: how much the reference's outputs move when its inputs and weights change in the last place, and when
-ONNX Runtime fuses its operators. A difference of up to `NOISE_FACTOR` times that noise is still agreement, and the detail says so.
+Two values agree where they differ by little in comparison with the largest element, and by little in comparison with how far the value
+moves with the input: the first alone would let a large bias hide any difference. Values inside the network are compared as its outputs
+are (`nasopt.runtime.interior`).
+
+Two networks that compute the same function round differently. Where a difference exceeds its tolerance, it is compared with the value's
+own rounding noise: how much it moves in the reference when inputs and weights change in the last place, and when ONNX Runtime fuses
+operators. A difference of up to `NOISE_FACTOR` times that noise is no disagreement; but a value whose noise exceeds `NOISE_LIMIT`, like
+one that is the same whatever the input, says nothing, and others have to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -22,18 +28,23 @@ from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import PROTOBUF_LIMIT
 from nasopt.graphs.shapes import skeleton
 from nasopt.results import Check
+from nasopt.runtime.interior import exposing
 from nasopt.runtime.sessions import open_session, random_inputs, run
 
-__all__ = ["NOTHING_FINITE", "TOLERANCE", "Agreement", "agreement", "check_result", "outputs_of", "require_comparable"]
+__all__ = ["TOLERANCE", "Agreement", "Inputs", "agreement", "check_result", "outputs_of"]
 
 TOLERANCE = 1e-5
-"""max|difference| / max|reference| of an output."""
+"""max|difference| / max|reference| of a value."""
+
+CENTRED_TOLERANCE = 1e-4
+"""max|difference| / max|reference - its mean over the inputs|."""
+
+VARIES = 1e-6
+"""A value that moves by less than this with the input, relative to its largest element, is constant as far as float32 can tell."""
 
 NOISE_FACTOR = 4
 NOISE_LIMIT = 1e-2
-"""A network that is noisier than this (one with random operators, say) cannot be verified."""
-
-NOTHING_FINITE = "no output of the original is finite on random inputs: nothing can be compared"
+"""A value that is noisier than this (what is left of large numbers that cancel, a random operator) says nothing."""
 
 Array = np.ndarray[Any, Any]
 Inputs = dict[str, Array]
@@ -41,66 +52,110 @@ Inputs = dict[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far a network is from its reference, in max|difference| / max|reference|, the worst over all outputs and inputs."""
+    """How far a network is from its reference.
+
+    Attributes:
+        ok: nothing differs, and something could be compared.
+        error: max|difference| / max|reference|, the worst over all outputs and inputs.
+        detail: what to tell the user.
+        comparable: False where nothing differs because nothing could be compared: no output is finite, or all is rounding noise.
+    """
 
     ok: bool
     error: float
     detail: str
+    comparable: bool = True
 
 
-def outputs_of(model: onnx.ModelProto, inputs: Sequence[Inputs], *, optimise: bool = False, origin: str = "model") -> list[list[Any]]:
+class _Verdict(Enum):
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    SILENT = "silent"
+    """Constant, not finite or drowned in rounding: it would look the same in a wrong network."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Distance:
+    """How far a value is from the reference's, the worst over all inputs; None where there is nothing to divide by."""
+
+    error: float | None
+    centred: float | None
+    varies: bool = True
+
+    @property
+    def far(self) -> bool:
+        return (self.error or 0.0) > TOLERANCE or (self.centred or 0.0) > CENTRED_TOLERANCE
+
+    def verdict(self, noise: _Distance) -> _Verdict:
+        """What the distance means, given how far rounding alone takes the reference from itself."""
+        pairs = (self.error or 0.0, TOLERANCE, noise.error or 0.0), (self.centred or 0.0, CENTRED_TOLERANCE, noise.centred or 0.0)
+        if any(found > max(tolerance, NOISE_FACTOR * own) for found, tolerance, own in pairs):
+            return _Verdict.DIFFERS
+        drowned = any(found > tolerance and own > NOISE_LIMIT for found, tolerance, own in pairs)
+        return _Verdict.AGREES if self.varies and not drowned else _Verdict.SILENT
+
+
+def outputs_of(
+    model: onnx.ModelProto, inputs: Sequence[Inputs], *, also: Sequence[str] = (), optimise: bool = False, origin: str = "model"
+) -> list[list[Any]]:
     """All outputs for each of several inputs; the session is closed before this returns.
 
     Args:
         model: the network.
         inputs: arrays by input name, once a run.
+        also: values inside the network to be had after its outputs.
         optimise: whether ONNX Runtime may fuse operators.
         origin: what error messages call the model.
     """
-    session = open_session(model, optimise=optimise, origin=origin)
+    with exposing(model, also):
+        session = open_session(model, optimise=optimise, origin=origin)
     return [run(session, feed, origin=origin) for feed in inputs]
 
 
 def agreement(
-    expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]], inputs: Sequence[Inputs], reference: Callable[[], onnx.ModelProto]
+    expected: Sequence[Sequence[Any]],
+    got: Sequence[Sequence[Any]],
+    inputs: Sequence[Inputs],
+    reference: Callable[[], onnx.ModelProto],
+    also: Sequence[str] = (),
 ) -> Agreement:
-    """Compares outputs with those of a reference.
+    """Compares outputs, and values inside, with those of a reference.
 
     Args:
-        expected: the reference's outputs, once an input.
+        expected: the reference's values, once an input.
         got: the changed network's.
         inputs: what both were given.
         reference: makes the reference model, called only where its rounding noise has to be measured.
+        also: names of the values inside, which follow the outputs in `expected` and `got`.
     """
-    error = _distance(expected, got)
-    if error is None:
-        return Agreement(False, np.inf, NOTHING_FINITE)
-    if error <= TOLERANCE:
-        return Agreement(True, error, f"largest relative error {error:.2g} over {len(inputs)} random inputs")
-    noise = _noise(expected, inputs, reference())
-    said = f"largest relative error {error:.2g}; the network's own rounding noise is {noise:.2g}"
-    return Agreement(noise <= NOISE_LIMIT and error <= NOISE_FACTOR * noise, error, said)
-
-
-def require_comparable(graph: Graph, *, seed: int = 0) -> None:
-    """Whether a network's outputs say anything: called where a comparison with it has failed.
-
-    Args:
-        graph: the network, input shapes bound.
-        seed: seed of the random inputs.
-
-    Raises:
-        ModelNotSupportedError: no output is finite on random inputs, or rounding alone moves the outputs too far.
-    """
-    inputs = [random_inputs(graph, 1000 * seed + number) for number in range(3)]
-    expected = outputs_of(graph.model, inputs, origin=graph.origin)
-    if _distance(expected, expected) is None:
-        raise ModelNotSupportedError(f"{graph.origin}: no output is finite on random inputs, so that no result could be verified")
-    noise = _noise(expected, inputs, graph.model)
-    if noise > NOISE_LIMIT:
-        raise ModelNotSupportedError(
-            f"{graph.origin}: rounding alone moves its outputs by {100 * noise:.2g} % on random inputs, so that no result could be verified"
-        )
+    found = _distances(expected, got)
+    outputs = len(found) - len(also)
+    errors = [distance.error for distance in found[:outputs] if distance.error is not None]
+    if not errors:
+        return Agreement(False, np.inf, "no output of the original is finite on random inputs: nothing can be compared", comparable=False)
+    error = max(errors)
+    said = f"largest relative error {error:.2g} over {len(inputs)} random inputs"
+    if also:
+        said += f" ({max(distance.error or 0.0 for distance in found[outputs:]):.2g} in {len(also)} values inside)"
+    far = any(distance.far for distance in found)
+    noise = _noise(expected, inputs, reference(), also) if far else [_Distance(None, None)] * len(found)
+    verdicts = [distance.verdict(own) for distance, own in zip(found, noise, strict=True)]
+    if _Verdict.DIFFERS in verdicts:
+        place = verdicts.index(_Verdict.DIFFERS)
+        name = f"'{also[place - outputs]}' inside" if place >= outputs else f"output {place}"
+        return Agreement(False, error, f"{said}; {name} differs by {_said(found[place])}; rounding moves it by {_said(noise[place])}")
+    silent = [place for place, verdict in enumerate(verdicts) if verdict is _Verdict.SILENT]
+    drowned = next((place for place in silent if place < outputs and found[place].far), None)
+    known = len(verdicts) - len(silent)
+    if drowned is not None:
+        # What is left to be seen must reach as far as the last operators.
+        seen = bool(also) and verdicts[-1] is _Verdict.AGREES
+        instead = f"but {known} other values agree, up to '{also[-1]}'" if seen else "and no value shortly before it tells more"
+        said += f"; rounding alone moves output {drowned} by {_said(noise[drowned])}, {instead}"
+        return Agreement(seen, error, said, comparable=seen)
+    if not known:
+        said += "; no compared value varies with the input: this would hold for a wrong network, too"
+    return Agreement(True, error, said)
 
 
 def check_result(original: Graph, result: onnx.ModelProto, *, origin: str = "result", seed: int = 0) -> tuple[Check, ...]:
@@ -147,13 +202,15 @@ def _runs(original: Graph, result: onnx.ModelProto, origin: str, seed: int) -> C
     )
 
 
-def _noise(expected: Sequence[Sequence[Any]], inputs: Sequence[Inputs], reference: onnx.ModelProto) -> float:
-    """How much the reference's outputs move by rounding alone."""
+def _noise(expected: Sequence[Sequence[Any]], inputs: Sequence[Inputs], reference: onnx.ModelProto, also: Sequence[str]) -> list[_Distance]:
+    """How far the reference's values move by rounding alone."""
     rng = np.random.default_rng(0)
     nudged = [{name: _nudge(value, rng) for name, value in feed.items()} for feed in inputs]
-    fused = _distance(expected, outputs_of(reference, inputs, optimise=True))
-    moved = _distance(expected, outputs_of(_nudged(reference, rng), nudged))
-    return max(fused or 0.0, moved or 0.0)
+    fused = _distances(expected, outputs_of(reference, inputs, also=also, optimise=True))
+    moved = _distances(expected, outputs_of(_nudged(reference, rng), nudged, also=also))
+    return [
+        _Distance(max(a.error or 0.0, b.error or 0.0), max(a.centred or 0.0, b.centred or 0.0)) for a, b in zip(fused, moved, strict=True)
+    ]
 
 
 def _nudged(model: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto:
@@ -175,11 +232,37 @@ def _nudge(value: Array, rng: np.random.Generator) -> Array:
     return np.where(value == 0, value, np.nextafter(value, direction))
 
 
-def _distance(expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]]) -> float | None:
-    """The largest relative difference of any output; None where there was nothing finite to compare."""
-    errors = [_relative(a, b) for one, other in zip(expected, got, strict=True) for a, b in zip(one, other, strict=True)]
-    known = [error for error in errors if error is not None]
-    return max(known) if known else None
+def _distances(expected: Sequence[Sequence[Any]], got: Sequence[Sequence[Any]]) -> list[_Distance]:
+    """One entry a value; both lists hold a row of values for each input."""
+    return [_distance(one, other) for one, other in zip(zip(*expected, strict=True), zip(*got, strict=True), strict=True)]
+
+
+def _distance(expected: Sequence[Any], got: Sequence[Any]) -> _Distance:
+    """How far one value is from the reference's, given both for each input."""
+    errors = [error for pair in zip(expected, got, strict=True) if (error := _relative(*pair)) is not None]
+    if not errors:
+        return _Distance(None, None, varies=False)
+    error = max(errors)
+    first = np.asarray(expected[0])
+    if len(expected) < 2 or not np.issubdtype(first.dtype, np.floating) or len({np.shape(one) for one in expected}) > 1:
+        same = len(expected) > 1 and all(np.array_equal(first, one) for one in expected[1:])
+        return _Distance(error, None, varies=not same)
+    values = np.stack(expected).astype(np.float64)
+    finite = np.isfinite(values).all(0)
+    values = values[:, finite]
+    moves = float(np.abs(values - values.mean(0)).max(initial=0.0))
+    largest = float(np.abs(values).max(initial=0.0))
+    if moves <= VARIES * largest:
+        return _Distance(error, None, varies=False)
+    if not np.isfinite(error):
+        return _Distance(error, error)
+    return _Distance(error, max(float(np.abs(a[finite] - b[finite]).max(initial=0.0)) for a, b in zip(expected, got, strict=True)) / moves)
+
+
+def _said(distance: _Distance) -> str:
+    """A distance in words: relative to the largest element or, where that is worse against its tolerance, to what varies."""
+    error, centred = distance.error or 0.0, distance.centred or 0.0
+    return f"{centred:.2g} of what varies" if centred / CENTRED_TOLERANCE > error / TOLERANCE else f"{error:.2g}"
 
 
 def _relative(expected: Any, got: Any) -> float | None:

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from nasopt.graphs.graph import Graph
 from nasopt.mutations import apply_edit
 from nasopt.runtime.sessions import random_inputs
-from nasopt.runtime.verify import Agreement, agreement, check_result, outputs_of
+from nasopt.runtime.verify import TOLERANCE, Agreement, agreement, check_result, outputs_of
 from tests.small import Net, chain, prune_edit
 
 
@@ -96,7 +96,7 @@ def test_a_difference_is_weighed_against_the_networks_own_noise(factor: float, o
     step = np.float32(factor * noise * np.abs(expected[0]).max())
     found = agreement([expected], [[expected[0] + step]], inputs, lambda: graph.model)
     assert found.ok is ok
-    assert "rounding noise" in found.detail
+    assert ("rounding moves it by" in found.detail) is not ok
 
 
 def test_noise_leaves_the_size_of_a_resize_alone() -> None:
@@ -115,7 +115,36 @@ def test_a_network_that_is_all_noise_cannot_be_verified() -> None:
     (expected,) = outputs_of(graph.model, inputs)
     found = agreement([expected], [[expected[0] * np.float32(1.001)]], inputs, lambda: graph.model)
     assert not found.ok
-    assert float(found.detail.rsplit(" ", 1)[1]) > 0.01
+    assert not found.comparable
+    assert "rounding alone moves output 0 by" in found.detail
+
+
+@pytest.mark.parametrize(("spoilt", "ok"), [(1.0, True), (1.001, False)])
+def test_where_an_output_is_all_noise_what_comes_before_it_is_judged(spoilt: float, ok: bool) -> None:
+    net = Net(x=(1, 50))
+    big, offset = (numpy_helper.from_array(np.float32(v), f"c{v}") for v in (1e6, 1e12))
+    net.initializers += [big, offset]
+    before = net.op("Exp", "x")
+    model = net.model(net.op("Sub", net.op("Mul", net.op("Add", before, big.name), big.name), offset.name))
+    inputs = [random_inputs(Graph(model), seed) for seed in range(3)]
+    expected = outputs_of(model, inputs, also=[before])
+    got = [[one * np.float32(1.001), two * np.float32(spoilt)] for one, two in expected]
+    found = agreement(expected, got, inputs, lambda: model, [before])
+    assert found.ok is ok
+    assert found.comparable
+    assert f"'{before}'" in found.detail
+    assert found.error == pytest.approx(1e-3, rel=0.01)
+
+
+def test_a_large_constant_hides_nothing() -> None:
+    graph = Graph(chain())
+    inputs = [random_inputs(graph, seed) for seed in range(2)]
+    expected = [[np.array([1e3, value], np.float32)] for value in (1.0, 2.0)]
+    got = [[np.array([1e3, value], np.float32)] for value in (1.001, 2.0)]
+    found = agreement(expected, got, inputs, lambda: _returning(expected[0][0]))
+    assert found.error <= TOLERANCE
+    assert not found.ok
+    assert "of what varies" in found.detail
 
 
 def failing(model: onnx.ModelProto, original: onnx.ModelProto | None = None) -> set[str]:
