@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ import nasopt
 from nasopt.api.verify import verify_edits
 from nasopt.errors import InvalidEditError, ModelNotSupportedError, UsageError, VerificationError
 from nasopt.graphs.graph import Graph
-from nasopt.graphs.model_file import content_hash
+from nasopt.graphs.model_file import content_hash, write_model
 from nasopt.mutations import MUTATIONS, Edit
 from nasopt.results import VerifyResult
 from nasopt.runtime.sessions import open_session
@@ -120,6 +121,61 @@ def test_apply_makes_the_same_bytes(files: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists already"):
         nasopt.apply(script, original, again)
     nasopt.apply(str(script), str(original), str(again), force=True)
+
+
+def other_channels(document: dict[str, Any]) -> None:
+    """As many channels of the same group, but others."""
+    group = document["edits"][0]["groups"][0]
+    group["remove"] = sorted(set(range(8)) - set(group["remove"]))[: len(group["remove"])]
+
+
+def swapped_groups(document: dict[str, Any]) -> None:
+    first, second = document["edits"][0]["groups"]
+    first["remove"], second["remove"] = second["remove"], first["remove"]
+
+
+def no_edit(document: dict[str, Any]) -> None:
+    document["edits"] = []
+
+
+@pytest.mark.parametrize("tamper", [other_channels, swapped_groups, no_edit])
+def test_apply_refuses_a_script_that_was_changed(tamper: Callable[[dict[str, Any]], None], tmp_path: Path) -> None:
+    net = Net(x=(1, 3, 6, 6))
+    hidden = net.op("Relu", net.conv(net.op("Relu", net.conv("x", "a", 3, 8, 3)), "b", 8, 8))
+    model = net.model(net.conv(hidden, "c", 8, 4))
+    edit = prune_edit(model, seed=4, share=0.4)
+    assert len({tuple(group["remove"]) for group in edit.detail["groups"]}) == 2
+    original, small, script = compressed(model, tmp_path, [edit])
+    document = json.loads(script.read_text())
+    tamper(document)
+    script.write_text(json.dumps(document))
+    again = tmp_path / "again.onnx"
+    with pytest.raises(InvalidEditError, match=r"makes another model .* than 'small\.onnx'.*nothing was written"):
+        nasopt.apply(script, original, again)
+    assert sorted(tmp_path.iterdir()) == [original, script, small]
+    document["result"]["sha256"] = ""
+    script.write_text(json.dumps(document))
+    assert nasopt.apply(script, original, again).is_file(), "an empty hash says that the change is meant"
+
+
+@pytest.mark.parametrize("limit", [1 << 31, 100])
+def test_names_of_files_are_no_difference(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Script, model and result may all be renamed; above protobuf's limit, weights lie beside the model and count as well."""
+    net = Net(x=(1, 3, 6, 6))
+    model = net.model(net.conv(net.op("Relu", net.conv("x", "a", 3, 32, 3)), "b", 32, 16))
+    monkeypatch.setattr("nasopt.graphs.model_file.PROTOBUF_LIMIT", limit)
+    monkeypatch.setattr("nasopt.api.apply.PROTOBUF_LIMIT", limit)
+    original, small, script = compressed(model, tmp_path, [prune_edit(model, seed=1)])
+    result = onnx.load(str(small))
+    write_model(result, small)
+    document = json.loads(script.read_text())
+    document["result"]["sha256"] = content_hash(small).removeprefix("sha256:")
+    script.write_text(json.dumps(document))
+    renamed, source = script.rename(tmp_path / "steps.json"), original.rename(tmp_path / "source.onnx")
+    (tmp_path / "else").mkdir()
+    again = nasopt.apply(renamed, source, tmp_path / "else" / "again.onnx")
+    assert {entry.key: entry.value for entry in onnx.load(str(again)).metadata_props} == {"nasopt.script": "steps.json"}
+    assert not nasopt.diff(small, again).changes
 
 
 def test_apply_refuses_another_model(files: list[Path], tmp_path: Path) -> None:
