@@ -117,6 +117,7 @@ class CostTable:
             self._group_of[group.units] = index
         self._lengths = np.array([len(group) for group in units.groups], np.int64)
         self._forms: dict[tuple[int, ...], int] = {(1, *([0] * len(units.groups))): 0}
+        self._form_of: dict[bytes, int | None] = {}
         macs: list[tuple[int, list[int]]] = []
         for node in graph.nodes:
             form = node_macs(graph, node)
@@ -162,24 +163,24 @@ class CostTable:
         """A product of axis lengths: fixed lengths go into the coefficient, the others are numbers of affine forms."""
         graph, varying = self.units.graph, []
         for value, axis in dims:
-            form = self._affine(value, axis)
+            rows = self.units.axes.get((value, axis))
+            form = self._form(rows[0].classes) if rows else None
             if form is None:
                 coefficient *= graph.shape(value)[axis]
             else:
-                varying.append(self._forms.setdefault(form, len(self._forms)))
+                varying.append(form)
         return coefficient, sorted(varying)
 
-    def _affine(self, value: str, axis: int) -> tuple[int, ...] | None:
-        """An axis length as ``constant + Σ slices · kept``; None where nothing along it can go."""
-        rows = self.units.axes.get((value, axis))
-        if not rows:
-            return None
-        owners = self._group_of[rows[0].classes]
-        if (owners < 0).all():
-            return None
-        fixed = int((owners < 0).sum())
-        counts = np.bincount(owners[owners >= 0], minlength=len(self._lengths))
-        return (fixed, *(counts // self._lengths).tolist())
+    def _form(self, classes: Ints) -> int | None:
+        """The number of an axis' length as ``constant + Σ slices · kept``; None where nothing along it can go."""
+        key = classes.tobytes()  # most axes repeat another's row of units
+        if key not in self._form_of:
+            owners = self._group_of[classes]
+            free = owners[owners >= 0]
+            counts = np.bincount(free, minlength=len(self._lengths)) // self._lengths
+            form = (len(owners) - len(free), *counts.tolist())
+            self._form_of[key] = self._forms.setdefault(form, len(self._forms)) if len(free) else None
+        return self._form_of[key]
 
 
 @dataclass(frozen=True)

@@ -201,11 +201,10 @@ def _classes(count: int, equations: Sequence[tuple[Track, Track]]) -> tuple[Ints
     left = np.concatenate([pair[0] for pair in equations]) if equations else np.zeros(0, np.int64)
     right = np.concatenate([pair[1] for pair in equations]) if equations else np.zeros(0, np.int64)
     edges = coo_array((np.ones(len(left), np.int8), (left, right)), (count, count))
-    _, labels = connected_components(edges, directed=False)
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse], len(first)
+    classes, labels = connected_components(edges, directed=False)
+    rank = np.empty(classes, np.int64)
+    rank[np.argsort(_first_atoms(labels, classes))] = np.arange(classes)
+    return rank[labels], classes
 
 
 def _rectangles(tracks: dict[str, tuple[Track, ...]], unit_of: Ints) -> Iterator[tuple[Track, Track]]:
@@ -228,7 +227,8 @@ def _rectangles(tracks: dict[str, tuple[Track, ...]], unit_of: Ints) -> Iterator
 def _hold_products(coupling: Coupling) -> None:
     """Two tracks along one axis (a flattened product of two choices) have no single length to count by: both stay."""
     for value, own in coupling.tracks.items():
-        crowded = {axis for track in own for axis in spans(track) if sum(other.shape[axis] > 1 for other in own) > 1}
+        axes = [axis for track in own for axis in spans(track)]
+        crowded = {axis for axis in axes if axes.count(axis) > 1}
         for track in own if crowded else ():
             if crowded.intersection(spans(track)):
                 coupling.freeze(track, Barrier(value, "coupling", "product", f"'{value}' holds a product of two choices of channels"))
@@ -250,8 +250,10 @@ def _varying(track: Track) -> int | None:
 def _axes(tracks: dict[str, tuple[Track, ...]]) -> Iterator[Axis]:
     for value, own in tracks.items():
         for track in own:
-            axis = _varying(track) if spans(track) else None
-            if axis is not None:
+            axes = spans(track)
+            if len(axes) == 1:
+                yield Axis(value, axes[0], track.reshape(-1))
+            elif axes and (axis := _varying(track)) is not None:
                 yield Axis(value, axis, np.moveaxis(track, axis, 0).reshape(track.shape[axis], -1)[:, 0])
 
 
@@ -259,9 +261,11 @@ def _footprints(tracks: dict[str, tuple[Track, ...]], count: int) -> tuple[np.nd
     """Per unit: a hash of how many slices it has along which axis of which value (0: none), and the most along any one axis."""
     weights = np.random.default_rng(0x6E61736F)
     footprint, width = np.zeros(count, np.uint64), np.zeros(count, np.int64)
-    for axis in _axes(tracks):
+    # Most axes repeat another's row of units (before and after an activation, a norm's weights): once tells as much.
+    rows = {axis.classes.tobytes(): axis.classes for axis in _axes(tracks)}
+    for classes in rows.values():
         factor = weights.integers(1, 2**63, dtype=np.uint64)
-        units, slices = np.unique(axis.classes, return_counts=True)
+        units, slices = np.unique(classes, return_counts=True)
         footprint[units] += slices.astype(np.uint64) * factor
         width[units] = np.maximum(width[units], slices)
     return footprint, width
@@ -279,10 +283,12 @@ def _partition(footprint: np.ndarray[tuple[int], np.dtype[np.uint64]], first: In
 
 def _first_weight_atoms(coupling: Coupling, unit_of: Ints, first: Ints) -> Ints:
     """Per unit the first of its atoms that is a slice of a weight, by which the user knows it; its first atom where there is none."""
-    found = np.full(len(first), len(unit_of), np.int64)
+    inside = np.zeros(len(unit_of), np.bool_)
     for start, stop, value, _ in coupling.sources:
-        if value in coupling.graph.weights:
-            np.minimum.at(found, unit_of[start:stop], np.arange(start, stop))
+        inside[start:stop] = value in coupling.graph.weights
+    atoms = np.flatnonzero(inside)
+    found = np.full(len(first), len(unit_of), np.int64)
+    np.minimum.at(found, unit_of[atoms], atoms)
     return np.where(found < len(unit_of), found, first)
 
 
