@@ -32,14 +32,14 @@ def descend(space: SearchSpace, constraints: Constraints, start: Ints | None = N
     """
     genome = (space.lengths - 1 if start is None else start).copy()
     path = [genome.copy()]
-    while not constraints.hold(space, space.kept(genome[None]))[0]:
+    while True:
         movable = np.flatnonzero(genome > 0)
-        if not len(movable):
-            break
-        candidates = np.repeat(genome[None], len(movable) + 1, axis=0)
+        candidates = np.repeat(genome[None], len(movable) + 1, axis=0)  # the last stays where we are
         candidates[np.arange(len(movable)), movable] -= 1
         kept = space.kept(candidates)
         excess = np.maximum(constraints.excess(space, kept), 0.0).sum(axis=1)
+        if excess[-1] <= 0 or not len(movable):
+            break
         saliency = space.saliency(kept)
         saved, lost = excess[-1] - excess[:-1], saliency[-1] - saliency[:-1]
         if saved.max() <= 0:
