@@ -41,6 +41,8 @@ FAST_STEP = (1, 2, 4, 8)
 WORTH_16 = (1.0, 1.25, 1.5, 2.0, 3.0, 10.0)
 WORTH_8 = (1.0, 1.1, 1.25, 1.5, 2.0)
 STEPS = (16, 8, 4, 2, 1)
+RATES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+"""Added after the first run: how far the verdict hangs on the rate."""
 MARGIN = 1.0
 """Points by which another setting has to be better."""
 
@@ -127,10 +129,19 @@ def price(fixed: list[dict[str, dict[float, Answer]]]) -> float:
     return lost / sum(row[DROPS[0]].latency - row[DROPS[-1]].latency for row in whole)
 
 
-def verdict(scores: dict[str, float], standing: str) -> dict[str, Any]:
-    best = max(scores, key=lambda key: scores[key])
-    chosen = best if scores[best] > scores[standing] + MARGIN else standing
-    return {"standing": standing, "best": best, "ahead": round(scores[best] - scores[standing], 2), "settled": chosen, "scores": scores}
+def scores(autos: list[dict[str, dict[float, Answer]]], rate: float) -> dict[str, float]:
+    """Setting → its score, the mean over networks and drops."""
+    return {
+        key: round(float(np.mean([answer.kept - rate * answer.latency for auto in autos for answer in auto[key].values()])), 2)
+        for key in autos[0]
+    }
+
+
+def verdict(by_setting: dict[str, float], standing: str) -> dict[str, Any]:
+    best = max(by_setting, key=lambda key: by_setting[key])
+    ahead = round(by_setting[best] - by_setting[standing], 2)
+    settled = best if ahead > MARGIN else standing
+    return {"standing": standing, "best": best, "ahead": ahead, "settled": settled, "scores": by_setting}
 
 
 def main() -> None:
@@ -145,11 +156,12 @@ def main() -> None:
     body["FLATTEN"] = verdict(flatten(networks, a.limit, fresh=a.fresh), f"{importance.FLATTEN:g}")
     pairs = [answers(name, a.limit, a.repeats, fresh=a.fresh) for name in networks]
     rate = price([fixed for _, fixed in pairs])
-    scores = {
-        key: round(float(np.mean([answer.kept - rate * answer.latency for auto, _ in pairs for answer in auto[key].values()])), 2)
-        for key in pairs[0][0]
-    }
-    body["FAST_STEP and WORTH"] = verdict(scores, str((granularity.FAST_STEP, granularity.WORTH))) | {"rate": round(rate, 3)}
+    standing = str((granularity.FAST_STEP, granularity.WORTH))
+    body["FAST_STEP and WORTH"] = {"rate": round(rate, 3)} | verdict(scores([auto for auto, _ in pairs], rate), standing)
+    body["at other rates"] = {}
+    for other in RATES:
+        found = verdict(scores([auto for auto, _ in pairs], other), standing)
+        body["at other rates"][str(other)] = {key: value for key, value in found.items() if key != "scores"}
     body["steps"] = {
         name: {key: {str(drop): asdict(answer) for drop, answer in row.items()} for key, row in (auto | fixed).items()}
         for name, (auto, fixed) in zip(networks, pairs, strict=True)

@@ -27,7 +27,10 @@ FAST_STEP = 4
 """ONNX Runtime's blocked kernels still take such channel counts; with finer ones it falls back to slow ones."""
 
 WORTH = {16: 1.5, 8: 1.1}
-"""A step is kept unless it loses this many times as much saliency as one half as large: full vectors are worth more than half ones."""
+"""A step is kept unless it loses this many times as much saliency as one half as large: full vectors are worth more than half ones.
+
+What to prefer depends on what latency is worth beside accuracy: `benchmarks/settings.py`, quoted in docs/benchmarks.md.
+"""
 
 
 def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
