@@ -84,6 +84,7 @@ class InspectResult:
     producer: str
     unknown_operators: dict[str, int]
     """Operators without a cost rule or shape: ``{"domain::Op": how often}``."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

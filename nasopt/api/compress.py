@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from nasopt.api.preparation import compile_space, prepare, standing
-from nasopt.api.records import cost_of
+from nasopt.api.records import cost_of, notes_on
 from nasopt.api.verify import verify_edits
 from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, UsageError, VerificationError
 from nasopt.graphs.admission import require_finite
@@ -157,7 +157,7 @@ def compress(
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
     units, space = compile_space(graph, standing(preserved(original, preserve), first), importance or DEFAULT, seed)
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
-    notes: list[str] = []
+    notes = [*notes_on(original)]
     candidate = _candidate(request, original, space, constraints, first, request.granularity, measure=measure_latency)
     if (
         candidate.latency is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nasopt.api.records import cost_of, input_infos, output_infos
+from nasopt.api.records import cost_of, input_infos, notes_on, output_infos
 from nasopt.graphs.cost import node_uses, unknown_operators
 from nasopt.graphs.graph import load_graph
 from nasopt.results import InspectResult, NodeCost
@@ -51,4 +51,5 @@ def inspect(model: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | No
         proto.ir_version,
         f"{proto.producer_name} {proto.producer_version}".strip(),
         unknown_operators(graph),
+        notes_on(graph),
     )

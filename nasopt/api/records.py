@@ -14,7 +14,7 @@ from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import file_bytes
 from nasopt.results import Cost, TensorInfo
 
-__all__ = ["cost_of", "input_infos", "output_infos"]
+__all__ = ["cost_of", "input_infos", "notes_on", "output_infos"]
 
 
 def cost_of(graph: Graph, path: Path | None = None) -> Cost:
@@ -32,6 +32,17 @@ def cost_of(graph: Graph, path: Path | None = None) -> Cost:
 def input_infos(graph: Graph) -> tuple[TensorInfo, ...]:
     """The inputs that the user feeds, with the shapes that the analysis bound them to."""
     return _infos((value for value in graph.model.graph.input if value.name in graph.bound), graph.bound)
+
+
+def notes_on(graph: Graph) -> tuple[str, ...]:
+    """What the user should know of how a model is read."""
+    if graph.model.ir_version < 4:
+        return ()  # every weight had to be listed
+    listed = sum(value.name in graph.weights for value in graph.model.graph.input)
+    if not listed:
+        return ()
+    subject = "1 weight is also listed as an input; it is" if listed == 1 else f"{listed} weights are also listed as inputs; they are"
+    return (f"{subject} treated as constant{'s' * (listed > 1)}, so that whoever feeds another value feeds the new shape",)
 
 
 def output_infos(graph: Graph) -> tuple[TensorInfo, ...]:

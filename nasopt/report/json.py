@@ -59,6 +59,7 @@ def inspect(result: InspectResult) -> Body:
         "ir_version": result.ir_version,
         "producer": result.producer,
         "unknown_operators": result.unknown_operators,
+        "notes": result.notes,
         "macs_definition": MACS_DEFINITION,
     }
 

@@ -46,6 +46,7 @@ def inspect(result: InspectResult, style: Style, *, verbosity: int = 0) -> str:
         columns([(name, style(value, "bold")) for name, value in _cost(result.cost)], "lr"),
         _nodes(result, style, complete=verbosity > 0),
         _unknown(result.unknown_operators, style),
+        _notes(result.notes, style),
         [style(f"  {MACS_DEFINITION}", "dim")],
     )
 
@@ -73,7 +74,7 @@ def compress(result: CompressResult, style: Style, *, verbosity: int = 0) -> str
         _cut(result, style, complete=verbosity > 0),
         _frozen_summary(result, style),
         columns(_facts(result, style), "ll"),
-        [f"  {style('note', 'yellow')}  {printable(note)}" for note in result.notes],
+        _notes(result.notes, style),
         [style(f"  {MACS_DEFINITION}", "dim")],
     )
 
@@ -183,6 +184,10 @@ def _node(node: NodeCost, total: int) -> tuple[str, ...]:
     macs = "?" if node.macs is None else count(node.macs)
     share = percent(node.macs / total) if node.macs and total else ""
     return macs, share, count(node.params), shape(node.output_shape), printable(node.op), printable(node.name)
+
+
+def _notes(notes: tuple[str, ...], style: Style) -> list[str]:
+    return [f"  {style('note', 'yellow')}  {printable(note)}" for note in notes]
 
 
 def _unknown(operators: dict[str, int], style: Style) -> list[str]:

@@ -237,6 +237,34 @@ def test_a_light_model_of_ir_version_3_is_compressed(tmp_path: Path) -> None:
     assert nasopt.verify(source, tmp_path / "small.onnx").ok
 
 
+@pytest.mark.parametrize("ir_version", [3, 4, 10])
+@pytest.mark.parametrize("every", [True, False])
+def test_weights_listed_as_inputs_are_constants_and_stay_listed(ir_version: int, every: bool, tmp_path: Path) -> None:
+    """Before IR version 4 every weight had to be listed; since then, a listed one can be overridden by the caller."""
+    model = chain()
+    model.ir_version = ir_version
+    weights = model.graph.initializer if every or ir_version < 4 else model.graph.initializer[:1]
+    model.graph.input.extend(onnx.helper.make_tensor_value_info(one.name, one.data_type, one.dims) for one in weights)
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    result = compress(tmp_path / "net.onnx", tmp_path / "small.onnx", flops_drop=0.3)
+    assert nasopt.verify(tmp_path / "net.onnx", tmp_path / "small.onnx").ok
+    small = onnx.load(str(tmp_path / "small.onnx"))
+    assert [value.name for value in small.graph.input] == [value.name for value in model.graph.input]
+    stored = {one.name: list(one.dims) for one in small.graph.initializer}
+    assert stored["a"][0] < 8
+    declared = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in small.graph.input}
+    assert all(declared[one.name] == stored[one.name] for one in weights)
+    session = open_session(small)
+    assert [value.name for value in session.get_inputs()] == ["x"]
+    assert len(session.get_overridable_initializers()) == (len(weights) if ir_version >= 4 else 0)
+    fed = {"x": np.zeros((1, 3, 6, 6), np.float32)}
+    assert np.isfinite(session.run(None, fed)[0]).all()
+    told = [note for note in result.notes if "listed as" in note]
+    assert told == list(nasopt.inspect(tmp_path / "net.onnx").notes)
+    expected = "6 weights are also listed as inputs; they are" if every else "1 weight is also listed as an input; it is"
+    assert [note.startswith(expected) for note in told] == ([True] if ir_version >= 4 else [])
+
+
 def test_folding_norms_keeps_the_drop(tmp_path: Path) -> None:
     result = compress(DIGITS, tmp_path / "small.onnx", flops_drop=0.3, fold_batchnorm=True)
     after = read_model(tmp_path / "small.onnx")
