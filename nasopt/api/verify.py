@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from nasopt.errors import InvalidEditError, UsageError
+from nasopt.errors import InvalidEditError
 from nasopt.graphs.diff import changes
 from nasopt.graphs.graph import Graph, load_graph
 from nasopt.graphs.model_file import content_hash, read_model
@@ -29,6 +29,8 @@ def verify(
 ) -> VerifyResult:
     """Replays the edit script on the original, compares each edit with its masked reference, and the last model with the result.
 
+    Without a script the result is not verified, but whatever needs none is checked all the same.
+
     Args:
         original: the ONNX file that was compressed.
         result: what came of it.
@@ -40,7 +42,7 @@ def verify(
         Every check, and the largest relative error of any edit.
 
     Raises:
-        UsageError: a file is missing, or no script is given or found.
+        UsageError: a file is missing.
         ModelNotSupportedError: a file is not a model that nasopt understands.
         InvalidEditError: the script is damaged.
     """
@@ -48,7 +50,9 @@ def verify(
     model, final = read_model(original), read_model(result)
     place = Path(script) if script is not None else script_of(result, final)
     if place is None:
-        raise UsageError(f"{result}: no edit script lies beside it, so that it cannot be compared with {original}; name it with --script")
+        missing = f"not checked: no edit script lies beside {result}, so that nothing is known of its weights; name it with --script"
+        graph = Graph(model, input_shapes, origin=str(original))
+        return VerifyResult((Check("replay", False, missing), *check_result(graph, final, origin=str(result), seed=seed)))
     edits = read_script(place)
     shapes = {**edits.input_shapes, **{name: tuple(shape) for name, shape in (input_shapes or {}).items()}}
     graph = Graph(model, shapes, origin=str(original))

@@ -72,8 +72,13 @@ def _value(ctx: click.Context, path: Path, key: str, option: click.Option, value
     if option.is_flag != isinstance(value, bool):
         msg = f"{path}: {key} must {'' if option.is_flag else 'not '}be true or false"
         raise click.UsageError(msg, ctx)
-    if option.multiple and not isinstance(value, list):
-        return [value]
+    value = [value] if option.multiple and not isinstance(value, list) else value
+    try:
+        option.type_cast_value(ctx, value)
+    except (click.BadParameter, TypeError, ValueError) as error:  # click converts later, when nobody knows of the file any more
+        said = error.message if isinstance(error, click.BadParameter) else f"{value!r} cannot be used"
+        msg = f"{path}: {key}: {said}"
+        raise click.UsageError(msg, ctx) from None
     return value
 
 

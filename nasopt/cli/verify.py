@@ -34,7 +34,7 @@ def command(
 ) -> int:
     """Check that RESULT is ORIGINAL with channels removed, and nothing else.
 
-    Ends with exit code 1 if a check fails.
+    Ends with exit code 1 if a check fails, or if no edit script is found: the result is then checked as far as it can be.
     """
     from nasopt.api.verify import verify
     from nasopt.report import json, text

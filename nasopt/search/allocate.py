@@ -118,8 +118,9 @@ def _unreachable_error(space: SearchSpace, constraints: Constraints) -> Constrai
     reachable = constraints.reached(space, floor)
     asked = ", ".join(f"--{name}-drop {drop:g}" for name, drop in constraints.drops.items())
     bounds = ", ".join(f"{name} {100 * reachable[name]:.1f} %" for name in CONSTRAINTS)
+    finer = "use a finer --granularity, " if max(space.steps, default=1) > 1 else ""
     return ConstraintUnreachableError(
-        f"{asked} cannot be reached: the largest drops are {bounds}; ask for less, use a finer --granularity, see what is frozen with "
-        "'nasopt explain', or take the nearest with --best-effort",
+        f"{asked} cannot be reached: the largest drops are {bounds}; ask for less, {finer}see what is frozen with 'nasopt explain', "
+        "or take the nearest with --best-effort",
         reachable,
     )

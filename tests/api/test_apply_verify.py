@@ -58,12 +58,18 @@ def test_a_result_is_verified_by_the_script_beside_it(files: list[Path]) -> None
     assert nasopt.verify(original, small, script=script, seed=7).ok
 
 
-def test_without_a_script_there_is_nothing_to_compare(files: list[Path]) -> None:
+def test_without_a_script_the_replay_is_not_checked(files: list[Path]) -> None:
     original, small, script = files
     script.rename(script.with_name("elsewhere.json"))
-    with pytest.raises(UsageError, match=r"no edit script lies beside it.*--script"):
-        nasopt.verify(original, small)
+    result = nasopt.verify(original, small)
+    assert failed(result) == ["replay"], "nothing is verified, but what needs no script is checked"
+    assert [check.name for check in result.checks] == ["replay", "checker", "interface", "shapes", "runs"]
+    assert "no edit script lies beside" in result.checks[0].detail
+    assert "--script" in result.checks[0].detail
+    assert failed(nasopt.verify(small, original)) == ["replay"], "without a script nobody can say which came of which"
     assert nasopt.verify(original, small, script=script.with_name("elsewhere.json")).ok
+    rewrite(small, lambda model: setattr(model.graph.input[0].type.tensor_type.shape.dim[0], "dim_param", "batch"))
+    assert failed(nasopt.verify(original, small)) == ["replay", "interface"]
 
 
 def test_a_result_with_other_weights_fails(files: list[Path]) -> None:

@@ -58,7 +58,12 @@ def test_json_and_quiet_work_from_the_file(configured):
         ("flops-drop = 13", "13 means 0.13?"),
         ("flops-drop = true", "flops-drop must not be true or false"),
         ("force = 1", "force must be true or false"),
-        ("seed = 'x'", "--seed"),
+        ("seed = 'x'", "nasopt.toml: seed: 'x' is not a valid int"),
+        ("generations = 0", "nasopt.toml: generations: 0 is not in the range"),
+        ("flops-drop = [0.1]", "nasopt.toml: flops-drop: "),
+        ("report = 3", "nasopt.toml: report: "),
+        ("threads = {a = 1}", "nasopt.toml: threads: "),
+        ("input_shape = 'x'", "nasopt.toml: input_shape: "),
         ("flops-drop = ", "nasopt.toml is not valid TOML"),
     ],
 )

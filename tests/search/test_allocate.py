@@ -45,6 +45,7 @@ def test_out_of_reach(seed: int) -> None:
     floor = space.kept(np.zeros((1, len(space.choices)), np.int64))[0]
     with pytest.raises(ConstraintUnreachableError, match=r"--flops-drop 0\.999, --params-drop 0\.3 cannot be reached") as caught:
         allocate(space, constraints, granularity=1)
+    assert "finer" not in str(caught.value)
     assert caught.value.reachable == constraints.reached(space, floor)
     assert set(caught.value.reachable) == {"flops", "params", "memory"}
     nearest = allocate(space, constraints, granularity=1, best_effort=True)
@@ -58,6 +59,7 @@ def test_what_is_named_as_reachable_is_reached() -> None:
     with pytest.raises(ConstraintUnreachableError) as caught:
         allocate(space, asking(space, flops=0.7), granularity=16)
     assert caught.value.reachable["flops"] == pytest.approx(0.6)
+    assert "finer --granularity" in str(caught.value)
     found = allocate(space, asking(space, flops=caught.value.reachable["flops"]), granularity=16, generations=2)
     assert found.kept.tolist() == [16, 16]
     assert allocate(space, asking(space, flops=0.7), generations=2).reached  # auto takes finer steps
