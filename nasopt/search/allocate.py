@@ -12,6 +12,7 @@ from nasopt.errors import ConstraintUnreachableError
 from nasopt.mutations.space import SearchSpace
 from nasopt.search.constraints import CONSTRAINTS, Constraints
 from nasopt.search.descent import descend, give_back, unreachable
+from nasopt.search.front import front_of
 from nasopt.search.granularity import CPU_STEP, Granularity, choose_steps
 
 __all__ = ["Allocation", "allocate"]
@@ -95,22 +96,9 @@ def allocate(
         ranked = feasible[np.argsort(-space.saliency(space.kept(feasible)), kind="stable")][:16]
         finished = np.array([give_back(space, constraints, genome) for genome in ranked])
         best = finished[int(np.argmax(space.saliency(space.kept(finished))))]
-    front = _front(space, np.concatenate([genomes, best[None]]), best)
+    front = front_of(space, np.concatenate([genomes, best[None]]), chosen=best)[::-1]
     chosen = int(np.flatnonzero((front == best).all(axis=1))[0])
     return Allocation(space, space.kept(best[None])[0], space.kept(front), chosen, done, evaluations, stopped, reached)
-
-
-def _front(space: SearchSpace, genomes: Ints, chosen: Ints) -> Ints:
-    """Candidates that no other beats in both saliency and MACs, and the chosen one, by descending MACs."""
-    kept = space.kept(genomes)
-    macs, saliency = space.costs.macs(kept), space.saliency(kept)
-    best, front = -np.inf, []
-    for place in np.lexsort((-saliency, macs)):
-        if saliency[place] > best or (genomes[place] == chosen).all():
-            best = max(best, float(saliency[place]))
-            front.append(int(place))
-    rows = {genomes[place].tobytes(): genomes[place] for place in reversed(front)}
-    return np.array(list(rows.values()))
 
 
 def _unreachable_error(space: SearchSpace, constraints: Constraints) -> ConstraintUnreachableError:

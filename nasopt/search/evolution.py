@@ -1,7 +1,7 @@
 """NSGA-II over integer genomes: saliency kept against MACs, under constraints.
 
-pymoo does the sorting and the book-keeping; ours are the operators on integers, the hash that finds duplicates, and the seeds (the path
-of the greedy descent). Ask-and-tell, so that a generation is one vectorised evaluation and a run can be stopped between any two.
+pymoo does the sorting and the book-keeping; ours are the mating, on arrays of a whole generation, and the seeds (the path of the greedy
+descent). Ask-and-tell, so that a generation is one vectorised evaluation and a run can be stopped between any two.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import Any, Protocol
 
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
-from pymoo.core.crossover import Crossover
-from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.duplicate import NoDuplicateElimination
 from pymoo.core.evaluator import Evaluator
-from pymoo.core.mutation import Mutation
+from pymoo.core.infill import InfillCriterion
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
+from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
 from nasopt.mutations.space import SearchSpace
 from nasopt.search.constraints import Constraints
+from nasopt.search.front import front_of
 
 __all__ = ["Objective", "Outcome", "evolve"]
 
@@ -84,14 +85,15 @@ def evolve(
     """
     problem = _Problem(space, constraints, objectives)
     rng = np.random.default_rng(seed)
-    algorithm = NSGA2(
+    algorithm = _NSGA2(
         pop_size=population,
         sampling=_first_population(space, seeds, population, rng),
-        crossover=_UniformCrossover(),
-        mutation=_StepMutation(space.lengths),
-        eliminate_duplicates=_ByHash(),
+        mating=_Mating(space.lengths),
+        survival=_Survival(),
+        eliminate_duplicates=NoDuplicateElimination(),
     )
-    algorithm.setup(problem, termination=NoTermination(), seed=seed, evaluator=Evaluator())
+    evaluator = Evaluator(skip_already_evaluated=False, evaluate_values_of=["F", "G"])
+    algorithm.setup(problem, termination=NoTermination(), seed=seed, evaluator=evaluator)
     begun, done, stopped = time.monotonic(), 0, "generations"
     while done < generations:
         late = time_limit is not None and time.monotonic() - begun > time_limit
@@ -101,12 +103,15 @@ def evolve(
         offspring = algorithm.ask()
         if offspring is None or len(offspring) == 0:
             break
-        algorithm.evaluator.eval(problem, offspring)
+        evaluator.eval(problem, offspring)
+        problem.note_violations(offspring)
         algorithm.tell(infills=offspring)
         done += 1
         if on_generation is not None:
             on_generation(done)
-    return Outcome(_front(space, constraints, algorithm.pop.get("X").astype(np.int64)), done, algorithm.evaluator.n_eval, stopped)
+    genomes = algorithm.pop.get("X").astype(np.int64)
+    feasible = constraints.hold(space, space.kept(genomes))
+    return Outcome(front_of(space, genomes[feasible] if feasible.any() else genomes), done, evaluator.n_eval, stopped)
 
 
 class _Problem(Problem):  # type: ignore[misc]
@@ -127,42 +132,71 @@ class _Problem(Problem):  # type: ignore[misc]
         out["F"] = np.stack([-self.space.saliency(kept), self.space.costs.macs(kept), *further], axis=1)
         out["G"] = self.constraints.excess(self.space, kept)
 
-
-class _UniformCrossover(Crossover):  # type: ignore[misc]
-    """Each gene from either parent."""
-
-    def __init__(self) -> None:
-        super().__init__(2, 2)
-
-    def _do(self, _: Any, parents: Ints, *__: Any, random_state: Any = None, **___: Any) -> Ints:
-        swap = random_state.random(parents.shape[1:]) < 0.5
-        return np.stack([np.where(swap, parents[1], parents[0]), np.where(swap, parents[0], parents[1])])
+    @staticmethod
+    def note_violations(population: Any) -> None:
+        """Adds up what each candidate violates, for all at once; pymoo would do it one by one."""
+        for one, violation in zip(population, np.maximum(population.get("G"), 0.0).sum(axis=1, keepdims=True), strict=True):
+            one.CV = violation
 
 
-class _StepMutation(Mutation):  # type: ignore[misc]
-    """A few genes move, mostly by one choice: on average three a child."""
+class _NSGA2(NSGA2):  # type: ignore[misc]
+    def _set_optimum(self, **_: Any) -> None:
+        """Nobody asks for the best in between."""
+
+
+class _Survival(RankAndCrowding):  # type: ignore[misc]
+    """First those that violate nothing, by rank and crowding, then the others by how much they do."""
+
+    def do(self, problem: Any, population: Any, *_: Any, n_survive: int, random_state: Any = None, **__: Any) -> Any:
+        violation = np.array([one.CV[0] for one in population])
+        feasible, others = np.flatnonzero(violation <= 0), np.flatnonzero(violation > 0)
+        room = min(len(feasible), n_survive)
+        survivors = self._do(problem, population[feasible], n_survive=room, random_state=random_state) if room else Population.create()
+        return Population.merge(survivors, population[others[np.argsort(violation[others])][: n_survive - room]])
+
+
+class _Mating(InfillCriterion):  # type: ignore[misc]
+    """Tournaments, crossover and mutation for a whole generation; children that are there already are drawn anew."""
 
     def __init__(self, lengths: Ints) -> None:
         super().__init__()
         self._lengths = lengths
 
-    def _do(self, _: Any, genomes: Ints, *__: Any, random_state: Any = None, **___: Any) -> Ints:
-        moved = random_state.random(genomes.shape) < min(1.0, 3.0 / max(1, genomes.shape[1]))
-        reach = random_state.geometric(0.6, genomes.shape)
-        direction = np.where(random_state.random(genomes.shape) < 0.5, -1, 1)
-        return np.asarray(np.clip(genomes + moved * direction * reach, 0, self._lengths - 1))
+    def do(self, _: Any, population: Any, size: int, random_state: Any = None, **__: Any) -> Any:
+        genomes = population.get("X")
+        violation, rank, crowding = population.get("CV", "rank", "crowding")
+        # Those that violate a constraint were never ranked; among them the violation decides.
+        order = np.lexsort((-crowding.astype(float), rank.astype(float), violation[:, 0]))
+        standing = np.empty(len(genomes), np.int64)
+        standing[order] = np.arange(len(genomes))
+        known = {genome.tobytes() for genome in genomes}
+        children: list[Ints] = []
+        for _attempt in range(self.n_max_iterations):
+            pairs = -(-(size - len(children)) // 2)
+            rounds = -(-4 * pairs // len(genomes))
+            drawn = np.concatenate([random_state.permutation(len(genomes)) for _round in range(rounds)])[: 4 * pairs].reshape(2, 2, pairs)
+            mothers, fathers = genomes[np.where(standing[drawn[0]] < standing[drawn[1]], drawn[0], drawn[1])]
+            for child in self._mutated(self._crossed(mothers, fathers, random_state), random_state):
+                key = child.tobytes()
+                if key not in known and len(children) < size:
+                    known.add(key)
+                    children.append(child)
+            if len(children) == size:
+                break
+        return Population.new("X", np.array(children)) if children else Population.create()
 
+    @staticmethod
+    def _crossed(mothers: Ints, fathers: Ints, random: np.random.Generator) -> Ints:
+        """Each gene from either parent, and a sibling with the genes of the other; one pair in ten is left as it is, to be mutated only."""
+        swap = (random.random(mothers.shape) < 0.5) & (random.random((len(mothers), 1)) < 0.9)
+        return np.concatenate([np.where(swap, fathers, mothers), np.where(swap, mothers, fathers)])
 
-class _ByHash(DuplicateElimination):  # type: ignore[misc]
-    def _do(self, population: Any, other: Any, is_duplicate: Any) -> Any:
-        known = set() if other is None else {row.tobytes() for row in other.get("X").astype(np.int64)}
-        for place, row in enumerate(population.get("X").astype(np.int64)):
-            key = row.tobytes()
-            is_duplicate[place] |= other is not None and key in known
-            if other is None:
-                is_duplicate[place] |= key in known
-                known.add(key)
-        return is_duplicate
+    def _mutated(self, genomes: Ints, random: np.random.Generator) -> Ints:
+        """A few genes move, mostly by one choice: on average three a child."""
+        moved = np.nonzero(random.random(genomes.shape) < min(1.0, 3.0 / max(1, genomes.shape[1])))
+        reach = random.geometric(0.6, len(moved[0])) * random.choice([-1, 1], len(moved[0]))
+        genomes[moved] += reach
+        return np.asarray(np.clip(genomes, 0, self._lengths - 1))
 
 
 def _first_population(space: SearchSpace, seeds: Sequence[Ints], size: int, rng: np.random.Generator) -> Any:
@@ -176,19 +210,3 @@ def _first_population(space: SearchSpace, seeds: Sequence[Ints], size: int, rng:
         moved = rng.random(len(base)) < max(0.1, 2.0 / max(1, len(base)))
         rows.append(np.clip(base + moved * rng.integers(-2, 3, len(base)), 0, space.lengths - 1))
     return Population.new("X", np.array(rows))
-
-
-def _front(space: SearchSpace, constraints: Constraints, genomes: Ints) -> Ints:
-    """Feasible candidates that no other beats in both saliency and MACs, by ascending MACs."""
-    kept = space.kept(genomes)
-    feasible = constraints.hold(space, kept)
-    genomes = np.unique(genomes[feasible] if feasible.any() else genomes, axis=0)
-    kept = space.kept(genomes)
-    macs, saliency = space.costs.macs(kept), space.saliency(kept)
-    order = np.lexsort((-saliency, macs))
-    best, front = -np.inf, []
-    for place in order:
-        if saliency[place] > best:
-            best = saliency[place]
-            front.append(place)
-    return np.asarray(genomes[front])

@@ -88,3 +88,16 @@ def test_what_branches_and_joins_feels_the_sum() -> None:
     variance = (stored(model, "stem")[:, :, 0, 0] ** 2).sum(axis=1)
     assert field.variance[joined] == pytest.approx(variance + a @ variance)
     assert field.sensitivity[stem] == pytest.approx((1 + a.sum(axis=0)) / (variance + a @ variance).sum())
+
+
+@pytest.mark.parametrize("size", [1e-20, 1.0, 1e25])
+def test_weights_of_any_size_are_squared_without_overflow(size: float) -> None:
+    """Single precision ends at 3e38 and 1e-38."""
+    net = Net(x=(1, 3, 6, 6))
+    model = net.model(net.conv("x", "a", 3, 8, 3))
+    replace(model, "a", stored(model, "a") * size)
+    field = field_of(model)
+    kernel = stored(model, "a")
+    output = model.graph.output[0].name
+    assert field.variance[output] == pytest.approx((kernel**2).sum(axis=(1, 2, 3)), rel=1e-5)
+    assert np.isfinite(field.sensitivity["x"]).all()
