@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nasopt.api.records import cost_of, input_infos, notes_on, output_infos
-from nasopt.graphs.cost import node_uses, unknown_operators
-from nasopt.graphs.graph import load_graph
-from nasopt.results import InspectResult, NodeCost
+from nasopt.api.records import input_infos, notes_on, output_infos
+from nasopt.graphs.cost import node_uses, totals, unknown_operators
+from nasopt.graphs.graph import Graph, load_graph
+from nasopt.graphs.model_file import file_bytes
+from nasopt.results import Cost, InspectResult, NodeCost
 
 __all__ = ["inspect"]
 
@@ -29,6 +30,8 @@ def inspect(model: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | No
     """
     path = Path(model)
     graph = load_graph(path, input_shapes)
+    uses = node_uses(graph)
+    sums = totals(graph, uses)
     nodes = tuple(
         NodeCost(
             use.node.name,
@@ -38,18 +41,25 @@ def inspect(model: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | No
             use.activation_bytes,
             graph.shapes.get(use.node.outputs[0]) if use.node.outputs else None,
         )
-        for use in node_uses(graph)
+        for use in uses
     )
     proto = graph.model
     return InspectResult(
         path,
-        cost_of(graph, path),
+        Cost(sums.macs, sums.params, sums.activation_bytes, sums.peak_activation_bytes, _size(graph, path), len(graph.nodes)),
         nodes,
         input_infos(graph),
         output_infos(graph),
         {entry.domain: entry.version for entry in proto.opset_import},
         proto.ir_version,
         f"{proto.producer_name} {proto.producer_version}".strip(),
-        unknown_operators(graph),
+        unknown_operators(graph, uses),
         notes_on(graph),
     )
+
+
+def _size(graph: Graph, path: Path) -> int:
+    """Bytes on disk. Weights that lay beside the file bear a mark since they were loaded; without one, there is nothing to look for."""
+    proto = graph.model.graph
+    stored = [*proto.initializer, *(attribute.t for node in proto.node for attribute in node.attribute if attribute.HasField("t"))]
+    return file_bytes(path) if any(tensor.HasField("data_location") for tensor in stored) else path.stat().st_size

@@ -11,6 +11,7 @@ Each of these is a sum of products of axis lengths, and each axis length is an a
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,9 @@ def node_uses(graph: Graph) -> list[NodeUse]:
     return uses
 
 
-def totals(graph: Graph) -> Totals:
-    """The network's costs."""
-    uses = node_uses(graph)
+def totals(graph: Graph, uses: Sequence[NodeUse] | None = None) -> Totals:
+    """The network's costs; `uses` are those of its nodes, where they are known already."""
+    uses = node_uses(graph) if uses is None else uses
     sizes = np.array([_bytes(graph, name) for name in _live_values(graph)], np.int64)
     born, dies = _lives(graph)
     change = np.zeros(len(graph.nodes) + 2, np.int64)
@@ -94,13 +95,9 @@ def totals(graph: Graph) -> Totals:
     return Totals(sum(use.macs or 0 for use in uses), sum(use.params for use in uses), sum(use.activation_bytes for use in uses), peak)
 
 
-def unknown_operators(graph: Graph) -> dict[str, int]:
+def unknown_operators(graph: Graph, uses: Sequence[NodeUse] | None = None) -> dict[str, int]:
     """Operators that have no cost rule here, or whose shapes depend on the data, and how often they occur."""
-    found: dict[str, int] = {}
-    for node in graph.nodes:
-        if node_macs(graph, node) is None:
-            found[node.qualified] = found.get(node.qualified, 0) + 1
-    return found
+    return dict(Counter(use.node.qualified for use in uses or node_uses(graph) if use.macs is None))
 
 
 class CostTable:

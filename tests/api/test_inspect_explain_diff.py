@@ -41,6 +41,12 @@ def test_inspect(path: Path) -> None:
     assert nasopt.inspect(path, input_shapes={"x": (3, 3, 6, 6)}).cost.macs == 3 * result.cost.macs
 
 
+def test_inspect_counts_what_lies_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save_model(chain(), str(path), save_as_external_data=True, location="net.data", size_threshold=0)
+    assert nasopt.inspect(path).cost.file_bytes == path.stat().st_size + (tmp_path / "net.data").stat().st_size
+
+
 def test_inspect_names_what_it_does_not_know(tmp_path: Path) -> None:
     net = Net(x=(1, 3))
     net.op("Strange", "x", domain=CUSTOM)
