@@ -59,14 +59,19 @@ class _Step:
 class _Scope(nn.Module):
     """Holds the tensors whose names begin with its own and a dot."""
 
+    def __getattr__(self, name: str) -> Any:
+        """Of a scope and a tensor of one name, the scope: `torch.func.functional_call` looks for it on its way to a tensor."""
+        scopes = self.__dict__.get("_modules", {})
+        return scopes[name] if name in scopes else super().__getattr__(name)
 
-class TorchNetwork(nn.Module):
+
+class TorchNetwork(_Scope):
     """An ONNX network on PyTorch; made by `to_torch`, in evaluation mode.
 
     Parameters and buffers have the names that ONNX has for them: of initializers, and of what a Constant or ConstantOfShape node makes.
     A dot in a name opens a submodule, so that `state_dict`, `load_state_dict`, `named_parameters` and `torch.func.functional_call` know
-    every tensor by its ONNX name. (`functional_call` alone does not reach a tensor whose first parts are the name of a method,
-    ``train.weight``, or of another tensor, ``a.b`` beside ``a``; nor does what was computed from settings follow it.)
+    every tensor by its ONNX name. (`functional_call` alone does not reach a tensor whose first part is the name of a method,
+    ``train.weight``; nor does what was computed from settings follow it.)
 
     In training mode BatchNormalization uses the batch's statistics and moves the running ones, which are buffers; nothing else differs.
 

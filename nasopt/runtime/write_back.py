@@ -80,7 +80,7 @@ def _overwrite(name: str, tensor: TensorProto, array: Array) -> None:
     if _same(array, to_array(tensor)):
         return
     if tensor.HasField("raw_data"):
-        tensor.raw_data = from_array(np.ascontiguousarray(array)).raw_data
+        tensor.raw_data = from_array(array).raw_data
     else:
         field = tensor_dtype_to_field(tensor.data_type)
         tensor.ClearField(field)
@@ -112,7 +112,7 @@ def _overwrite_fill(
     _require(name, array, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), sizes)
     if math.prod(sizes) and _same(array, np.full(sizes, value.reshape(-1)[0], value.dtype)):
         return False
-    tensor = from_array(np.ascontiguousarray(array), name)
+    tensor = from_array(array, name)
     if model.ir_version >= 4:
         model.graph.initializer.append(tensor)
         return True

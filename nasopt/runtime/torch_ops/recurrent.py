@@ -17,13 +17,17 @@ _DEFAULTS = {"RNN": ["tanh"], "GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "t
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
 
 
+def _activations(call: Call) -> list[str]:
+    return [name.decode() if isinstance(name, bytes) else name for name in call.get("activations", [])]
+
+
 def _refused(call: Call) -> str:
     if len(call.node.inputs) > 4 and call.node.inputs[4]:
         return "sequence_lens"
     for name in ("clip", "input_forget"):
         if call.get(name):
             return name
-    unknown = [name for name in call.get("activations", []) if name.lower() not in _FUNCTIONS]
+    unknown = [name for name in _activations(call) if name.lower() not in _FUNCTIONS]
     return f"activation {unknown[0]}" if unknown else ""
 
 
@@ -72,7 +76,7 @@ def _cell(call: Call, direction: int, recurrence: Tensor, bias: Tensor | None, p
     size = own.shape[-1]
     both = torch.zeros(2 * own.shape[0], dtype=own.dtype, device=own.device) if bias is None else bias[direction]
     input_bias, hidden_bias = both.chunk(2)
-    names = call.get("activations") or _DEFAULTS[op] * (direction + 1)
+    names = _activations(call) or _DEFAULTS[op] * (direction + 1)
     count = len(_DEFAULTS[op])
     f, g, h = ([_FUNCTIONS[name.lower()] for name in names[direction * count :][:count]] * 3)[:3]
     if op == "RNN":
