@@ -92,8 +92,8 @@ class TorchNetwork(_Scope):
             tensor = torch.from_numpy(np.array(weight.array()))
             self._store(weight.name, nn.Parameter(tensor) if weight.name in weights else tensor)
         self._settings, self._steps = self._part(steps)
-        _free(self._steps, self.outputs)
         self._settle()
+        _free(self._steps, {*self.outputs, *self._places})
 
     def forward(self, *inputs: Input | Mapping[str, Input]) -> tuple[Tensor, ...]:
         """The outputs, in the graph's order.
@@ -287,9 +287,8 @@ def _advice(node: Node) -> str:
     return f"the closest supported operator is {close[0]}" if close else ""
 
 
-def _free(steps: Sequence[_Step], outputs: Sequence[str]) -> None:
-    """Notes after which step each computed value is read for the last time."""
-    needed = set(outputs)
+def _free(steps: Sequence[_Step], needed: set[str]) -> None:
+    """Notes after which step each value is read for the last time, but for those that are needed to the end."""
     for step in reversed(steps):
         node = step.call.node
         last = dict.fromkeys(name for name in (*node.inputs, *node.outputs) if name and name not in needed)
