@@ -20,7 +20,7 @@ from nasopt.errors import MissingExtraError, ModelNotSupportedError, UsageError
 from nasopt.graphs.graph import Graph, Node
 from nasopt.runtime.sessions import random_inputs
 from nasopt.runtime.trainable import trainable
-from nasopt.runtime.write_back import write_weights
+from nasopt.graphs.write_back import write_weights
 
 try:
     import torch
