@@ -42,7 +42,8 @@ _STATISTICS = (3, 4)
 
 def trainable(graph: Graph) -> frozenset[str]:
     """Names of the stored tensors that are weights."""
-    fixed, computed = _fixed(graph), _computed(graph)
+    fixed = _fixed(graph)
+    computed = _computed(graph) - fixed
     settled = running_statistics(graph)
     return frozenset(
         name
@@ -87,7 +88,7 @@ def _is_weight(graph: Graph, name: str, several: bool, fixed: frozenset[str], co
 
 
 def _fixed(graph: Graph) -> frozenset[str]:
-    """Stored tensors and what is computed from them alone; the target of a CastLike lends its type and the shape of anything its sizes."""
+    """Stored tensors and what is computed from them alone; of what rearranges them, types and sizes may come from anywhere."""
     known = set(graph.weights)
     for node in graph.nodes:
         read = node.inputs[:1] if node.op in _CARRIERS else node.inputs
