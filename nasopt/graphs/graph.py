@@ -116,6 +116,8 @@ class Graph:
         self.bound: dict[str, Shape] = bind_inputs(self, input_shapes or {})
         facts = shape_analysis.infer(self)
         for name, shape in facts.shapes.items():
+            if min(shape, default=0) < 0:
+                raise ModelNotSupportedError(f"{origin}: '{name}' would have a negative size ({'x'.join(map(str, shape))})")
             if math.prod(shape) > LARGEST:
                 raise ModelNotSupportedError(f"{origin}: '{name}' would hold {math.prod(shape):,} elements ({'x'.join(map(str, shape))})")
         self.shapes, self.dtypes, self.constants, self.shape_sources = facts.shapes, facts.dtypes, facts.constants, facts.shape_sources

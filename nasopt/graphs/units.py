@@ -185,7 +185,7 @@ def _apply_rule(coupling: Coupling, node: Node) -> None:
     else:
         try:
             operator.couple(coupling, node)
-        except (ValueError, IndexError, KeyError, MemoryError) as error:
+        except (ValueError, TypeError, IndexError, KeyError, MemoryError) as error:
             # onnx accepts operands that contradict each other: a group that does not divide the channels, an index out of range.
             what = f"node '{node.name}' ({node.op}) has operands or attributes that contradict each other"
             raise ModelNotSupportedError(f"{graph.origin}: {what} ({error})") from error

@@ -29,6 +29,9 @@ FLATTEN = 0.2
 """Settled by `benchmarks/settings.py`, on 2,000 training images of CIFAR-10 with two ResNets: best of 0, 0.1, 0.2, 0.3, 0.5 and 1."""
 
 Array = np.ndarray[Any, Any]
+_HUGE = 1e200
+"""What a loss that overflows counts as."""
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -233,6 +236,7 @@ def _output_weight(field: MeanField, value: str, size: int) -> Floats:
 def _greedy(form: Floats) -> tuple[Ints, Floats]:
     """The order in which each next unit adds least to ``rᵀ form r``, and the sums."""
     size = len(form)
+    form = np.nan_to_num(form, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)  # a gone unit alone may be infinite
     order, loss = np.empty(size, np.int64), np.zeros(size + 1)
     added = np.diag(form).copy()  # by each unit, were it the next to go; infinite where it is gone
     twice = 2 * form
