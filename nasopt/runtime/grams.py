@@ -1,0 +1,61 @@
+"""Second moments of what each product multiplies with its weight, over many inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nasopt.graphs.graph import Graph
+from nasopt.graphs.products import products
+from nasopt.runtime.features import ROWS, features, positions
+from nasopt.runtime.walk import Walk
+
+__all__ = ["gather"]
+
+Array = np.ndarray[Any, Any]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def gather(
+    graph: Graph,
+    batches: Sequence[Mapping[str, Array]],
+    *,
+    threads: int = 1,
+    progress: Callable[[float, str], None] | None = None,
+) -> dict[str, Floats]:
+    """Mean Gram matrices of the features of every product.
+
+    Args:
+        graph: the network.
+        batches: its inputs, once a batch.
+        threads: of ONNX Runtime.
+        progress: is told the share that is done, and the node.
+
+    Returns:
+        Node name → (groups, features + 1, features + 1), a mean over rows; the last feature is the constant 1.
+    """
+    found: dict[str, Floats] = {}
+    mine = products(graph)
+    with Walk(graph, batches, threads=threads) as walk:
+        for place, product in enumerate(mine):
+            if progress:
+                progress(place / len(mine), product.node.name)
+            walk.advance(product.node.index)
+            weight = graph.weights[product.weight].array()
+            kernel = np.moveaxis(weight, (product.outputs, product.inputs), (0, 1)).shape[2:]
+            width = product.matrix(weight).shape[1]
+            total = np.zeros((product.groups, width + 1, width + 1))
+            count = 0
+            x = walk.values(product.node.inputs[0])
+            rng = np.random.default_rng(place)
+            for batch, (output,) in enumerate(walk.peek([product.node.outputs[0]])):
+                rows_in_all = len(x) * (output.size // output.shape[product.axis])
+                rows = positions(product, output, max(ROWS[0], ROWS[1] * width) / rows_in_all, rng)
+                into = features(product, np.asarray(x[batch]), output.shape, kernel, rows)
+                into = np.concatenate([into, np.ones((*into.shape[:2], 1), into.dtype)], axis=2)
+                total += into.transpose(0, 2, 1) @ into
+                count += len(rows)
+            found[product.node.name] = total / max(count, 1)
+    return found
