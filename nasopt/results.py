@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = [
+    "ApplyResult",
     "BenchResult",
     "Check",
     "CompressResult",
@@ -24,7 +25,9 @@ __all__ = [
     "Latency",
     "LatencyStats",
     "LayerChange",
+    "LayerError",
     "NodeCost",
+    "Repair",
     "TensorInfo",
     "VerifyResult",
 ]
@@ -197,6 +200,34 @@ class VerifyResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerError:
+    """How far a layer's values are from the original's: squared error over their variance."""
+
+    node: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What fitting the weights after pruning brought."""
+
+    method: str
+    """``least squares``, …"""
+    inputs: str
+    """What it was fitted on, in words."""
+    synthetic: bool
+    """True where no data were given."""
+    before: float
+    """Squared error of the outputs over their variance, on inputs that were not fitted, with the inherited weights."""
+    after: float
+    """The same with the weights that were written."""
+    kept: bool
+    """False where fitting was no gain: the inherited weights were written."""
+    layers: tuple[LayerError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CompressResult:
     path: Path
     output: Path | None
@@ -225,6 +256,8 @@ class CompressResult:
     seconds: float
     reached: bool
     """False only with ``--best-effort``."""
+    repair: Repair | None = None
+    """None where it was not wanted, or nothing was cut."""
     command: str = ""
     notes: tuple[str, ...] = ()
     """What a clock or a measurement decided, and warnings worth a line."""
@@ -234,6 +267,13 @@ class CompressResult:
         if not self.reached:
             return 3
         return 5 if self.latency is not None and self.latency.slower else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    output: Path
+    structural: bool = False
+    """True where new weights belong to the result but their file was not there."""
 
 
 @dataclass(frozen=True, slots=True)

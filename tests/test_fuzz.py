@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz import outcome
 
-ONCE_DEFECTS = [5547, 5936, 8, 39, 76, 278, 822, 1009, 1382, 1688, 1698, 3600, 3681, 4402, 5044]
+ONCE_DEFECTS = [5547, 5936, 8, 39, 76, 278, 822, 1009, 1382, 1688, 1698, 3600, 3681, 4402, 5044, 8116, 8490, 8848, 9510]
 
 
 @pytest.mark.parametrize("number", ONCE_DEFECTS)

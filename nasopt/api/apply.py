@@ -12,12 +12,13 @@ from nasopt.errors import InvalidEditError, VerificationError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import PROTOBUF_LIMIT, check_writable, content_hash, read_model, write_model
 from nasopt.mutations.script import read_script, refer_to_script, replay
+from nasopt.results import ApplyResult
 from nasopt.runtime.verify import check_result
 
 __all__ = ["apply"]
 
 
-def apply(script: str | Path, model: str | Path, output: str | Path, *, force: bool = False) -> Path:
+def apply(script: str | Path, model: str | Path, output: str | Path, *, force: bool = False) -> ApplyResult:
     """Replays a script and writes the result.
 
     Args:
@@ -27,7 +28,7 @@ def apply(script: str | Path, model: str | Path, output: str | Path, *, force: b
         force: whether an existing file may be replaced.
 
     Returns:
-        Where the result is.
+        Where the result is, and whether it holds the inherited weights only (the file of new ones does not lie beside the script).
 
     Raises:
         UsageError: a file is missing, or `output` cannot be written.
@@ -48,14 +49,14 @@ def apply(script: str | Path, model: str | Path, output: str | Path, *, force: b
         raise VerificationError(
             f"{script} applied to {path} gives an unsound model ({failed[0].name}: {failed[0].detail}); nothing was written"
         )
-    if edits.result_hash not in ("sha256:", _hash_as(result, edits.result, output.parent)):
+    if not edits.structural and edits.result_hash not in ("sha256:", _hash_as(result, edits.result, output.parent)):
         raise InvalidEditError(
             f"{script}: makes another model of {path} than '{edits.result}', which it was written for: it was changed since, or another "
             "version wrote it; nothing was written (a script that was changed on purpose must have an empty result.sha256)"
         )
     refer_to_script(result, script)
     write_model(result, output)
-    return output
+    return ApplyResult(output, edits.structural)
 
 
 def _hash_as(model: onnx.ModelProto, name: str, folder: Path) -> str:

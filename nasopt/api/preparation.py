@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Units, couple, solve
 from nasopt.mutations import MUTATIONS, Edit, apply_edit
-from nasopt.mutations.importance import DEFAULT, Evidence, rank
+from nasopt.mutations.importance import DEFAULT, WITH_DATA, Evidence, rank
 from nasopt.mutations.space import SearchSpace
+from nasopt.runtime.grams import gather
 from nasopt.runtime.observe import observe
 from nasopt.search.granularity import CPU_STEP
 
@@ -33,14 +35,34 @@ def standing(preserve: list[tuple[str, Barrier]], edits: Sequence[Edit]) -> list
     return [(names.get(value, value), barrier) for value, barrier in preserve]
 
 
-def compile_space(graph: Graph, preserve: Sequence[tuple[str, Barrier]], importance: str, seed: int) -> tuple[Units, SearchSpace]:
+def compile_space(
+    graph: Graph,
+    preserve: Sequence[tuple[str, Barrier]],
+    importance: str,
+    seed: int,
+    inputs: Sequence[Mapping[str, Any]] = (),
+    report: Callable[[str, float | None, str], None] | None = None,
+) -> tuple[Units, SearchSpace]:
+    """Couples, solves, ranks and compiles.
+
+    Args:
+        graph: the network.
+        preserve: values whose channels stay.
+        importance: the measure that ranks channels.
+        seed: of synthetic inputs.
+        inputs: of the user, once a batch, for measures that look at data.
+        report: is told how far it is.
+    """
     coupling = couple(graph, preserve)
     units = solve(coupling)
     observed = {}
-    if importance == DEFAULT and units.groups and not _has_statistics(graph):
+    if importance in (DEFAULT, WITH_DATA) and units.groups and not _has_statistics(graph):
         axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
         observed = observe(graph, axes, seed=seed)
-    rankings = rank(importance, Evidence(coupling, units, observed))
+    grams = {}
+    if importance == WITH_DATA and inputs:
+        grams = gather(graph, inputs, progress=lambda share, node: report("observe", share, node) if report else None)
+    rankings = rank(importance, Evidence(coupling, units, observed, grams))
     return units, SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
 
 

@@ -26,5 +26,8 @@ def command(terminal: Terminal, script: Path, model: Path, *, output: Path, forc
     from nasopt.api.apply import apply
     from nasopt.report import json, text
 
-    written = apply(script, model, output, force=force)
-    return terminal.show(lambda: json.apply(script, model, written), lambda style: text.apply(script, model, written, style))
+    result = apply(script, model, output, force=force)
+    code = terminal.show(lambda: json.apply(script, model, result), lambda style: text.apply(script, model, result, style))
+    if result.structural:
+        terminal.warn("INHERITED WEIGHTS: the file of new weights does not lie beside the script; the result has the structure only")
+    return code

@@ -22,10 +22,11 @@ __all__ = ["MUTATIONS", "Edit", "Mutation", "Site", "apply_edit", "mutation_of",
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One applied mutation: its kind and what was done, ready for JSON."""
+    """One applied mutation: its kind and what was done, ready for JSON, and the tensors that go in a file of their own, if any."""
 
     kind: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,12 @@ class Mutation(ABC):
     Attributes:
         kind: its name in scripts and on the command line.
         lossless: True where the result computes the same function as the original; otherwise `masked` says what it is equal to.
+        relearns: True where weights take values that no reference can tell.
     """
 
     kind: ClassVar[str]
     lossless: ClassVar[bool]
+    relearns: ClassVar[bool] = False
 
     @abstractmethod
     def sites(self, graph: Graph) -> Sequence[Site]:

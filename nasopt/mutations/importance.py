@@ -7,7 +7,7 @@ not by habit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -19,11 +19,12 @@ from nasopt.errors import UsageError
 from nasopt.graphs.channels import Coupling
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.units import Units
+from nasopt.mutations.elimination import eliminate
 from nasopt.mutations.meanfield import MeanField, Observed, mean_field, orientation, through
 
 __all__ = ["DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
 
-DEFAULT = "meanfield"
+DEFAULT, WITH_DATA = "meanfield", "surgery"
 
 FLATTEN = 0.2
 """Settled by `benchmarks/settings.py`, on 2,000 training images of CIFAR-10 with two ResNets: best of 0, 0.1, 0.2, 0.3, 0.5 and 1."""
@@ -60,11 +61,13 @@ class Evidence:
         units: their solution.
         observed: mean and variance per channel of values as they were seen on synthetic inputs, where the network holds no statistics
             of its own.
+        grams: second moments of what products read, on the user's inputs (`nasopt.runtime.grams.gather`).
     """
 
     coupling: Coupling
     units: Units
     observed: Observed = field(default_factory=dict)
+    grams: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -183,6 +186,25 @@ def _meanfield(evidence: Evidence) -> list[Ranking]:
     return rankings
 
 
+def _surgery(evidence: Evidence) -> list[Ranking]:
+    """What is lost once the rest has made good for it, relative to what each product gets from the group (`elimination`).
+
+    Needs data. Groups that no product reads are ranked by `_meanfield`, with its loss as a share of the whole.
+    """
+    if not evidence.grams:
+        raise UsageError("--importance surgery: looks at what the network sees; bring inputs with --data")
+    expected = _meanfield(evidence)
+    rankings = []
+    for group, found, fallback in zip(evidence.units.groups, eliminate(evidence.units, evidence.grams), expected, strict=True):
+        if found is None:
+            rankings.append(Ranking(fallback.order, fallback.loss / fallback.whole, 1.0))
+            continue
+        order, loss = found
+        whole = max(float(loss[-1]), 1e-300)
+        rankings.append(Ranking(group.units[order], loss / np.maximum(1.0 - loss / whole, 1.0 / (2 * len(group))), whole))
+    return rankings
+
+
 def _damage_forms(evidence: Evidence) -> Iterator[Floats]:
     """For each group the quadratic form (units × units) of the damage."""
     units, field = evidence.units, evidence.field
@@ -260,4 +282,5 @@ IMPORTANCES: dict[str, Measure] = {
     "bn-scale": _additive(_batchnorm_scale),
     "lamp": _additive(_lamp),
     "meanfield": _meanfield,
+    "surgery": _surgery,
 }

@@ -20,6 +20,7 @@ import onnx
 from nasopt.errors import InvalidEditError, UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.mutations import Edit, apply_edit
+from nasopt.mutations.set_weights import SetWeights, unpack
 
 __all__ = ["Script", "read_script", "refer_to_script", "replay", "script_of", "understood"]
 
@@ -48,6 +49,11 @@ class Script:
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     result: str = ""
     result_hash: str = ""
+
+    @property
+    def structural(self) -> bool:
+        """True where new weights belong to the result and their file is not there: a replay gives the structure with inherited weights."""
+        return any(edit.kind == SetWeights.kind and edit.tensors is None for edit in self.edits)
 
     def to_json(self) -> str:
         """The document, one group of channels a line."""
@@ -79,12 +85,17 @@ def read_script(path: str | Path) -> Script:
         found = document.get("schema") if isinstance(document, dict) else None
         raise InvalidEditError(f"{path}: not a nasopt edit script of a known version (schema {found!r}, expected '{SCHEMA}')")
     try:
-        edits = tuple(Edit(entry["kind"], {key: value for key, value in entry.items() if key != "kind"}) for entry in document["edits"])
+        edits = tuple(_edit(entry, path.parent) for entry in document["edits"])
         shapes = {str(name): tuple(int(n) for n in shape) for name, shape in document["input_shapes"].items()}
         original, result = document["original"], document["result"]
         return Script(original["file"], f"sha256:{original['sha256']}", edits, shapes, result["file"], f"sha256:{result['sha256']}")
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InvalidEditError(f"{path}: the edit script is damaged (a field is missing or has the wrong type)") from None
+
+
+def _edit(entry: Mapping[str, Any], folder: Path) -> Edit:
+    edit = Edit(entry["kind"], {key: value for key, value in entry.items() if key != "kind"})
+    return unpack(edit, folder) if edit.kind == SetWeights.kind else edit
 
 
 def replay(model: onnx.ModelProto, edits: Sequence[Edit], input_shapes: Mapping[str, Sequence[int]], origin: str) -> onnx.ModelProto:

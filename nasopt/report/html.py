@@ -15,7 +15,7 @@ from nasopt.results import MACS_DEFINITION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from nasopt.results import CompressResult, FrozenGroup, Group, Latency, VerifyResult
+    from nasopt.results import CompressResult, FrozenGroup, Group, Latency, Repair, VerifyResult
 
 __all__ = ["page"]
 
@@ -34,7 +34,7 @@ def page(result: CompressResult) -> str:
     """
     style = resources.files("nasopt.report").joinpath("templates/page.css").read_text(encoding="utf-8")
     sections = [_header(result), _figures(result), _costs(result), _front(result), _channels(result.groups), _frozen(result.frozen)]
-    sections += [_latency(result.latency), _verification(result.verification), _making(result)]
+    sections += [_latency(result.latency), _repair(result.repair), _verification(result.verification), _making(result)]
     body = "\n".join(section for section in sections if section)
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -182,6 +182,27 @@ def _latency(latency: Latency | None) -> str:
     ]
     table = _table(("", "median", "first quartile", "third quartile"), rows)
     return _section("Measured latency", lead, f'<div class="scroll">{svg.boxes(latency)}\n{table}</div>')
+
+
+def _repair(repair: Repair | None) -> str:
+    if repair is None:
+        return ""
+    verdict = (
+        f"error of the outputs {percent(repair.before)} → {percent(repair.after)} of their variance"
+        if repair.kept
+        else f"no gain (error of the outputs {percent(repair.before)} of their variance): the inherited weights were written"
+    )
+    lead = f"{_text(repair.method)} towards the original's values on {_text(repair.inputs)}; {verdict}, on inputs that were not fitted."
+    rows = [
+        (f"<code>{_text(layer.node)}</code>", percent(layer.before), percent(layer.after), _bar(layer.after / max(layer.before, 1e-30)))
+        for layer in repair.layers
+    ]
+    table = _table(("layer", "error before", "after", "what is left"), rows) if rows else ""
+    return _section("Fidelity to the original", lead, f'<div class="scroll">{table}</div>')
+
+
+def _bar(share: float) -> str:
+    return f'<div class="gauge"><i style="width:100%"></i><i style="width:{min(share, 1.0):.1%}"></i></div>'
 
 
 def _verification(outcome: VerifyResult | None) -> str:

@@ -12,6 +12,7 @@ from nasopt.results import MACS_DEFINITION
 
 if TYPE_CHECKING:
     from nasopt.results import (
+        ApplyResult,
         BenchResult,
         CompressResult,
         Cost,
@@ -89,6 +90,7 @@ def compress(result: CompressResult) -> Body:
         "drop": result.drop,
         "reached": result.reached,
         "latency": _latency(result.latency),
+        "repair": None if result.repair is None else asdict(result.repair),
         "verification": None if result.verification is None else _verification(result.verification),
         "granularity": {"asked": result.granularity, "steps": {group.name: group.step for group in result.groups}},
         "importance": result.importance,
@@ -105,9 +107,9 @@ def compress(result: CompressResult) -> Body:
     }
 
 
-def apply(script: Path, model: Path, output: Path) -> Body:
+def apply(script: Path, model: Path, result: ApplyResult) -> Body:
     """The body of ``nasopt apply``."""
-    return {"script": script, "model": model, "output": output}
+    return {"script": script, "model": model, "output": result.output, "structural": result.structural}
 
 
 def diff(result: DiffResult) -> Body:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from nasopt.report.layout import Style
     from nasopt.results import (
+        ApplyResult,
         BenchResult,
         CompressResult,
         Cost,
@@ -79,9 +80,9 @@ def compress(result: CompressResult, style: Style, *, verbosity: int = 0) -> str
     )
 
 
-def apply(script: Path, model: Path, output: Path, style: Style) -> str:
+def apply(script: Path, model: Path, result: ApplyResult, style: Style) -> str:
     """Where the replayed script's result is."""
-    return f"{script} applied to {model} -> {style(str(output), 'bold')}"
+    return f"{script} applied to {model} -> {style(str(result.output), 'bold')}"
 
 
 def diff(result: DiffResult, style: Style, *, verbosity: int = 0) -> str:
@@ -261,6 +262,10 @@ def _facts(result: CompressResult, style: Style) -> list[tuple[str, str]]:
         verdict = style("yes", "green") if checked.ok else style("NO", "bold", "red")
         error = "" if checked.max_relative_error is None else f", largest relative error {checked.max_relative_error:.2g}"
         facts.append(("verified", f"{verdict}, {plural(len(checked.checks), 'check')}{error}"))
+    mended = result.repair
+    if mended is not None:
+        gain = f"output error {percent(mended.before)} -> {percent(mended.after)}" if mended.kept else "no gain, inherited weights kept"
+        facts.append(("repaired", f"{gain} ({printable(mended.method)} on {printable(mended.inputs)})"))
     facts.append(("saliency", f"{percent(result.saliency)} kept ({printable(result.importance)})"))
     if result.script is not None:
         facts.append(("script", str(result.script)))

@@ -14,6 +14,7 @@ import onnx
 from onnx.helper import make_node, make_tensor_value_info
 from onnx.numpy_helper import from_array
 
+from nasopt.errors import ModelNotSupportedError
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import Graph
 from nasopt.runtime.sessions import open_session, random_inputs, run
@@ -47,6 +48,8 @@ def observe(graph: Graph, channel_axis: Mapping[str, int], *, seed: int = 0) -> 
     for number in range(runs):
         values = dict(zip(outputs, run(session, random_inputs(graph, seed + number), origin=graph.origin), strict=True))
         for name in names:
+            if values[f"{name}.mean"].shape != sums[name].shape[1:]:
+                raise ModelNotSupportedError(f"{graph.origin}: ONNX Runtime gives '{name}' another shape than onnx infers")
             sums[name] += np.stack([values[f"{name}.mean"], values[f"{name}.square"]]) / runs
     moments = {name: (mean, np.maximum(square - mean**2, 0.0)) for name, (mean, square) in sums.items()}
     return {name: pair for name, pair in moments.items() if np.isfinite(pair).all()}

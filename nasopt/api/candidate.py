@@ -1,0 +1,152 @@
+"""One answer to a request: found, verified, timed, repaired."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, replace
+
+import onnx
+
+from nasopt.api.repair import repair
+from nasopt.api.request import Request
+from nasopt.api.verify import verify_edits
+from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, VerificationError
+from nasopt.graphs.graph import Graph
+from nasopt.mutations import MUTATIONS, Edit
+from nasopt.mutations.script import refer_to_script
+from nasopt.mutations.space import SearchSpace
+from nasopt.results import Latency, Repair, VerifyResult
+from nasopt.runtime.calibration import Calibration
+from nasopt.runtime.latency import compare
+from nasopt.runtime.sessions import random_inputs
+from nasopt.runtime.verify import check_result
+from nasopt.search.allocate import Allocation, allocate
+from nasopt.search.constraints import Constraints
+from nasopt.search.granularity import CPU_STEP, Granularity
+
+__all__ = ["Candidate", "coarser", "find", "finish"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished network, not yet written."""
+
+    allocation: Allocation
+    edits: tuple[Edit, ...]
+    model: onnx.ModelProto
+    verification: VerifyResult
+    latency: Latency | None
+    repair: Repair | None
+
+
+def find(
+    request: Request,
+    original: Graph,
+    space: SearchSpace,
+    constraints: Constraints,
+    first: tuple[Edit, ...],
+    granularity: Granularity,
+    *,
+    measure: bool,
+) -> Candidate:
+    """Searches at a granularity, builds the answer with its inherited weights, verifies and times it."""
+
+    def on_generation(done: int) -> None:
+        request.report("search", done / max(request.generations, 1), f"generation {done}")
+
+    allocation = allocate(
+        space,
+        constraints,
+        granularity=granularity,
+        seed=request.seed,
+        generations=request.generations,
+        time_limit=request.time_limit,
+        best_effort=request.best_effort,
+        on_generation=on_generation,
+    )
+    prune = allocation.space.edit(allocation.kept.tolist())
+    edits = [*first, *([prune] if prune.detail["groups"] else [])]
+    request.report("verify", None, "structural edit against the masked original")
+    verification, model = verify_edits(original.model, edits, original.bound, origin=str(request.path), seed=request.seed)
+    _require_sound(request, verification)
+    latency = None
+    if measure:
+        request.report("measure", None, "latency before and after")
+        latency = compare(original.model, model, random_inputs(original, request.seed), threads=request.threads)
+    return Candidate(allocation, tuple(edits), model, verification, latency, None)
+
+
+def coarser(
+    request: Request,
+    original: Graph,
+    space: SearchSpace,
+    constraints: Constraints,
+    first: tuple[Edit, ...],
+    slow: Candidate,
+    notes: list[str],
+) -> Candidate:
+    """A result in finer steps turned out slower than its input: the target's own step, if it reaches the drop, may not be."""
+    assert slow.latency is not None
+    try:
+        coarse = find(request, original, space, constraints, first, CPU_STEP, measure=True)
+    except ConstraintUnreachableError:
+        notes.append(f"slower than its input, and the drop is out of reach in steps of {CPU_STEP}")
+        return slow
+    assert coarse.latency is not None
+    if coarse.latency.ratio < slow.latency.ratio:
+        notes.append(
+            f"finer steps were measured at {slow.latency.ratio:.2f} times the input's latency; steps of {CPU_STEP} were taken instead"
+        )
+        return coarse
+    return slow
+
+
+def finish(request: Request, original: Graph, candidate: Candidate, calibration: Calibration | None) -> Candidate:
+    """Repairs the weights, folds norms if that was asked, and checks the model that will be written.
+
+    Args:
+        request: what was asked for.
+        original: the network as it was read.
+        candidate: from `find`.
+        calibration: inputs to repair with; None where that is not wanted.
+
+    Raises:
+        VerificationError: the result is not what it should be.
+        ModelNotSupportedError: nothing can be said of it.
+    """
+    allocation, edits, model = candidate.allocation, list(candidate.edits), candidate.model
+    record, checks = None, candidate.verification
+    removed = allocation.space.removed(allocation.kept.tolist())
+    if calibration is not None and removed.any():
+        request.report("repair", None, calibration.source)
+        mended = repair(allocation.space.units, removed, model, calibration, threads=request.threads, report=request.report)
+        model, record = mended.model, mended.record
+        edits += [mended.edit] if mended.edit is not None else []
+    if request.fold_batchnorm:
+        fold = MUTATIONS["fold-batchnorm"].whole(Graph(model, original.bound, origin=str(request.path)))
+        if fold is not None:
+            folded, model = verify_edits(model, [fold], original.bound, origin=str(request.path), seed=request.seed)
+            edits.append(fold)
+            checks = _joined(checks, folded)
+    if request.script is not None:
+        refer_to_script(model, request.script)
+    gc.collect()
+    checks = _joined(checks, VerifyResult(check_result(original, model, origin=str(request.output or request.path), seed=request.seed)))
+    _require_sound(request, checks)
+    return replace(candidate, edits=tuple(edits), model=model, verification=checks, repair=record)
+
+
+def _require_sound(request: Request, verification: VerifyResult) -> None:
+    failed = [check for check in verification.checks if not check.ok]
+    if failed:
+        said = f"({failed[0].name}: {failed[0].detail}); nothing was written"
+        if not verification.comparable:
+            raise ModelNotSupportedError(f"{request.path}: no result of this network can be verified {said}")
+        raise VerificationError(f"the result failed its verification {said}")
+
+
+def _joined(first: VerifyResult, second: VerifyResult) -> VerifyResult:
+    errors = [error for error in (first.max_relative_error, second.max_relative_error) if error is not None]
+    failed = [one for one in (first, second) if not one.ok]
+    comparable = not failed or any(one.comparable for one in failed)
+    return VerifyResult((*first.checks, *second.checks), max(errors, default=None), comparable)

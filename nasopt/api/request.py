@@ -1,0 +1,66 @@
+"""What `compress` was asked for, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nasopt.errors import UsageError
+from nasopt.graphs.model_file import check_writable
+from nasopt.search.constraints import Constraints
+from nasopt.search.granularity import Granularity
+
+__all__ = ["Progress", "Request", "check_request"]
+
+Progress = Callable[[str, float | None, str], None]
+"""Called with the stage, how much of it is done (None: unknown) and a detail."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, checked."""
+
+    path: Path
+    output: Path | None
+    script: Path | None
+    weights: Path | None
+    """Where the file of new weights goes."""
+    drops: Mapping[str, float]
+    granularity: Granularity
+    seed: int
+    generations: int
+    time_limit: float | None
+    best_effort: bool
+    fold_batchnorm: bool
+    threads: int
+    report: Progress
+    """Is told how far it is."""
+
+
+def check_request(request: Request, pareto: Path | None, *, dry_run: bool, force: bool) -> None:
+    """Whether it can be done at all, as far as that shows without the model.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    path, output, script, drops, granularity = request.path, request.output, request.script, request.drops, request.granularity
+    if not drops:
+        raise UsageError("nothing to reach: ask for a --flops-drop, --params-drop or --memory-drop")
+    if output is None and not dry_run:
+        raise UsageError("nowhere to write: name the result (-o), or ask for a dry run")
+    if granularity != "auto" and granularity < 1:
+        raise UsageError(f"--granularity {granularity}: must be 'auto' or a positive number of channels")
+    Constraints(drops, {})  # checks that each drop lies between 0 and 1
+    if output is not None and script is not None:
+        if output.resolve() == path.resolve():
+            raise UsageError(f"{output}: is the model itself; name another file for the result")
+        if script == output:
+            raise UsageError(f"{output}: the edit script would have the same name; end the result's name in .onnx")
+        if not dry_run:
+            check_writable(output, force=force)
+            check_writable(script, force=force)
+            if request.weights is not None:
+                check_writable(request.weights, force=force)
+    if pareto is not None and not dry_run and pareto.exists() and (not pareto.is_dir() or (any(pareto.iterdir()) and not force)):
+        raise UsageError(f"{pareto}: exists and is no empty directory; --force writes into it")
