@@ -123,21 +123,14 @@ def _image_rows(path: Path, data: Array | list[Path], prep: Preprocess) -> Rows:
 
 def _pixel_last(path: Path, data: Array) -> Array:
     """A view of uint8 images with the channels last, or without them where there is but one."""
-    if data.ndim == 3 and data.size:
+    axis = next((axis for axis in (3, 1) if data.ndim == 4 and data.shape[axis] in {1, 3, 4}), None)
+    if not data.size or (axis is None and data.ndim != 3):
+        forms = "N x height x width x channels, N x channels x height x width or N x height x width"
+        raise UsageError(f"{path}: uint8 arrays must be images, {forms}, not {_spell(data.shape)}")
+    if axis is None:
         return data
-    if data.ndim == 4 and data.size:
-        for axis in (3, 1):
-            if data.shape[axis] in {1, 3, 4}:
-                return (
-                    data[..., 0]
-                    if axis == 3 and data.shape[3] == 1
-                    else data[:, 0]
-                    if data.shape[axis] == 1
-                    else np.moveaxis(data, axis, 3)
-                )
-    raise UsageError(
-        f"{path}: uint8 arrays must be images, N x height x width x channels or N x channels x height x width, not {data.shape}"
-    )
+    last = np.moveaxis(data, axis, 3)
+    return last[..., 0] if last.shape[3] == 1 else last
 
 
 def _decoded(file: Path, prep: Preprocess) -> Array:
