@@ -35,7 +35,8 @@ except ModuleNotFoundError:
     raise MissingExtraError("this needs PyTorch and safetensors: pip install 'nasopt[torch]'") from None
 
 from nasopt.runtime.bridge import TorchNetwork, to_torch
-from nasopt.runtime.losses import LEAST, OutputLoss, output_losses, total_loss
+from nasopt.runtime.hints import hints, in_rows
+from nasopt.runtime.losses import LEAST, OutputLoss, output_losses, total_loss, value_losses
 from nasopt.runtime.norms import settle, steady
 
 __all__ = ["Distilled", "distil"]
@@ -48,6 +49,9 @@ RATE, WEIGHT_DECAY, CLIP = 1e-3, 1e-2, 5.0
 
 WARM_UP = 10
 """Steps until the rate is reached; from there it falls along a cosine."""
+
+GUIDANCE = 5.0
+"""Weight of the values between, the outputs having 1: they are closer to the original than outputs are, and say more."""
 
 SETTLING = 4
 """Batches whose statistics the normalisations begin with."""
@@ -112,7 +116,7 @@ def distil(
         threads: of PyTorch and ONNX Runtime.
         checkpoint: a safetensors file that is written every minute. If it is there, the run goes on from it.
         augment: how images are changed; the original then answers to the changed ones.
-        labels: classes as integers, an array for each of `fit`: the cross-entropy counts as much as the original's answers. What is kept is
+        labels: classes as integers, an array for each of `fit`: the cross-entropy is added to the training loss. What is kept is
             still decided by the original's answers.
         progress: is told the share that is done, and how it stands.
 
@@ -126,15 +130,20 @@ def distil(
         # Channels last in memory, if not in the graph: a step of a ResNet then takes two thirds of the time.
         network = to_torch(steady(smaller))
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-        teacher = Teacher(original, threads)
         rows = network.batchable and all(smaller.bound.values())
-        parts = [Samples(feeds, smaller, teacher, rows=rows, size=batch) for feeds in (fit, held_out)]
+        between = hints(original, smaller)
+        if rows:
+            between = in_rows(network, smaller, between)
+        teachers = Teacher(original, threads, between), Teacher(original, threads)
+        parts = [Samples(feeds, smaller, teacher, rows=rows, size=batch) for feeds, teacher in zip((fit, held_out), teachers, strict=True)]
         parts[0].label(labels)
-        losses = output_losses(parts[0].examples(), original.origin)
+        examples = parts[0].examples()
+        losses = output_losses({name: examples[name] for name in original.outputs}, original.origin)
+        guides = value_losses({name: examples[name] for name in between})
         per_epoch = max(len(parts[0]) // parts[0].size, 1)
         limits = [limit for limit in (steps, None if epochs is None else max(round(epochs * per_epoch), 1)) if limit is not None]
         budget = _Budget(min(limits, default=None), None if minutes is None else 60 * minutes)
-        training = _Training(smaller, network, losses, *parts, budget=budget, seed=seed, augment=augment)
+        training = _Training(smaller, network, losses, guides, *parts, budget=budget, seed=seed, augment=augment)
         training.run(checkpoint, progress)
         names = {name for name, _ in network.named_parameters()} | running_statistics(smaller)
         tensors = {name: tensor.numpy() for name, tensor in training.best.items() if name in names}
@@ -194,6 +203,7 @@ class _Training:
         graph: Graph,
         network: TorchNetwork,
         losses: Sequence[OutputLoss],
+        guides: Sequence[OutputLoss],
         fit: Samples,
         held_out: Samples,
         *,
@@ -201,7 +211,8 @@ class _Training:
         seed: int,
         augment: Augment | None,
     ) -> None:
-        self._graph, self._network, self._losses, self._fit, self._held_out = graph, network, losses, fit, held_out
+        self._graph, self._network, self._losses, self._guides = graph, network, losses, guides
+        self._fit, self._held_out = fit, held_out
         self._budget, self._seed, self._augment = budget, seed, augment
         self._parameters = list(network.parameters())
         groups = [
@@ -252,7 +263,7 @@ class _Training:
         self._optimiser.zero_grad()
         total = 0.0
         for piece in pieces:
-            loss = self._loss(self._fit, piece, rng) / len(pieces)
+            loss = self._training_loss(piece, rng) / len(pieces)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         torch.nn.utils.clip_grad_norm_(self._parameters, CLIP)
@@ -268,18 +279,28 @@ class _Training:
         order = np.random.default_rng([self._seed, epoch, count]).permutation(count)
         return [int(sample) for sample in order[place * size : (place + 1) * size]]
 
-    def _loss(self, samples: Samples, piece: Sequence[int], rng: np.random.Generator | None = None) -> Tensor:
-        inputs = samples.inputs(piece)
-        if self._augment and rng is not None:
+    def _training_loss(self, piece: Sequence[int], rng: np.random.Generator) -> Tensor:
+        """Of outputs, of values between, and of labels if there are any."""
+        inputs = self._fit.inputs(piece)
+        if self._augment:
             inputs = self._augment(inputs, rng)
-            answers = samples.answer(inputs)
+            answers = self._fit.answer(inputs)
         else:
-            answers = samples.answers(piece)
-        given = dict(zip(self._network.outputs, self._network(inputs), strict=True))
-        wanted = {loss.output: torch.from_numpy(answers[loss.output]) for loss in self._losses}
-        distance = total_loss(self._losses, given, wanted)
-        classes = samples.labels(piece)
-        return distance if classes is None else (distance + self._cross_entropy(given, torch.from_numpy(classes))) / 2
+            answers = self._fit.answers(piece)
+        wanted = {loss.output: torch.from_numpy(answers[loss.output]) for loss in (*self._losses, *self._guides)}
+        outputs, between = self._network.run(inputs, [guide.output for guide in self._guides])
+        given = dict(zip(self._network.outputs, outputs, strict=True))
+        loss = total_loss(self._losses, given, wanted)
+        if self._guides:
+            loss = loss + GUIDANCE * total_loss(self._guides, between, wanted)
+        classes = self._fit.labels(piece)
+        return loss if classes is None else loss + self._cross_entropy(given, torch.from_numpy(classes))
+
+    def _held_out_loss(self, piece: Sequence[int]) -> Tensor:
+        """Of outputs alone: they are what counts."""
+        answers = self._held_out.answers(piece)
+        given = dict(zip(self._network.outputs, self._network(self._held_out.inputs(piece)), strict=True))
+        return total_loss(self._losses, given, {loss.output: torch.from_numpy(answers[loss.output]) for loss in self._losses})
 
     def _cross_entropy(self, given: Mapping[str, Tensor], classes: Tensor) -> Tensor:
         """Of the first output that may name classes."""
@@ -294,7 +315,7 @@ class _Training:
         """The loss on the held-out inputs."""
         self._network.eval()
         with torch.no_grad():
-            parts = [(len(part), self._loss(self._held_out, part).item()) for part in self._held_out.parts()]
+            parts = [(len(part), self._held_out_loss(part).item()) for part in self._held_out.parts()]
         return sum(count * loss for count, loss in parts) / len(self._held_out)
 
     def _look(self) -> None:
@@ -304,7 +325,7 @@ class _Training:
         state.recent.clear()
         if loss < min(state.before, state.after):
             self.best = self._copy()
-        state.after = min(loss, state.after)
+        state.after = min(state.after, loss)  # in this order a loss that is no number changes nothing
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in self._network.state_dict().items()}

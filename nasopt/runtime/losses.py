@@ -26,7 +26,7 @@ from torch import Tensor
 
 from nasopt.errors import UsageError
 
-__all__ = ["Kind", "OutputLoss", "output_losses", "total_loss"]
+__all__ = ["Kind", "OutputLoss", "output_losses", "total_loss", "value_losses"]
 
 Array = np.ndarray[Any, Any]
 Kind = Literal["probabilities", "row", "values"]
@@ -79,11 +79,16 @@ def output_losses(answers: Mapping[str, Sequence[Array]], origin: str = "model")
     Raises:
         UsageError: no output says anything.
     """
-    found = [_loss(name, values) for name, values in answers.items()]
-    losses = [loss for loss in found if loss is not None]
+    losses = value_losses(answers)
     if not losses:
         raise UsageError(f"{origin}: there is nothing to learn from its outputs ({', '.join(answers)}): no numbers that vary")
     return losses
+
+
+def value_losses(answers: Mapping[str, Sequence[Array]]) -> list[OutputLoss]:
+    """A loss for every one of some values that says something; there may be none."""
+    found = [_loss(name, values) for name, values in answers.items()]
+    return [loss for loss in found if loss is not None]
 
 
 def total_loss(losses: Sequence[OutputLoss], given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx.helper import make_tensor_value_info
 
 from nasopt.errors import UsageError
 from nasopt.graphs.graph import Graph
@@ -25,20 +26,21 @@ IN_MEMORY = 1 << 30
 
 
 class Teacher:
-    """The original in ONNX Runtime, for batches of any size."""
+    """The original in ONNX Runtime, for batches of any size; it answers with its outputs, and with values between on request."""
 
-    def __init__(self, graph: Graph, threads: int) -> None:
+    def __init__(self, graph: Graph, threads: int, between: Sequence[str] = ()) -> None:
         model = onnx.ModelProto()
         model.CopyFrom(graph.model)
         del model.graph.value_info[:]
         for value in (*model.graph.input, *model.graph.output):
             if value.name not in graph.weights:
                 value.type.tensor_type.ClearField("shape")
+        model.graph.output.extend(make_tensor_value_info(name, graph.dtypes[name], None) for name in between)
         self._session = open_session(model, threads=threads, origin=graph.origin)
-        self._graph = graph
+        self._origin, self._names = graph.origin, (*graph.outputs, *between)
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(zip(self._graph.outputs, run(self._session, inputs, origin=self._graph.origin), strict=True))
+        return dict(zip(self._names, run(self._session, inputs, origin=self._origin), strict=True))
 
 
 class Samples:
@@ -53,13 +55,13 @@ class Samples:
 
     def __init__(self, feeds: Feeds, graph: Graph, teacher: Teacher, *, rows: bool, size: int) -> None:
         self._feeds, self._teacher, self.together = feeds, teacher, rows
-        name = graph.inputs[0] if graph.inputs else ""
-        self._heights = {name: shape[0] if shape else 1 for name, shape in graph.bound.items()}
-        counts = [len(feed[name]) // self._heights[name] if rows else 1 for feed in feeds]
-        self._places = [(feed, row) for feed, count in enumerate(counts) for row in range(count)]
-        if not self._places:
+        if not feeds or not graph.inputs:
             raise UsageError("distillation needs inputs to train on, and others that are held out")
-        self.size = min(max(size // self._heights[name], 1), len(self))
+        first = graph.inputs[0]
+        self._heights = {name: shape[0] if shape else 1 for name, shape in graph.bound.items()}
+        counts = [len(feed[first]) // self._heights[first] if rows else 1 for feed in feeds]
+        self._places = [(feed, row) for feed, count in enumerate(counts) for row in range(count)]
+        self.size = min(max(size // self._heights[first], 1), len(self))
         self._known: list[dict[str, Array]] | None = None
         self._labels: list[Array] = []
 
@@ -87,13 +89,14 @@ class Samples:
     def examples(self) -> dict[str, list[Array]]:
         """Answers to some of the samples, by output."""
         found: dict[str, list[Array]] = {}
-        room = min(len(self), EXAMPLES)
+        count = size = 0
         for part in self.parts():
             answers = self.answers(part)
             for name, value in answers.items():
                 found.setdefault(name, []).append(value)
-            room = min(room, IN_MEMORY // max(sum(value.nbytes for value in answers.values()) // len(part), 1)) - len(part)
-            if room <= 0:
+                size += value.nbytes
+            count += len(part)
+            if count >= EXAMPLES or size >= IN_MEMORY:
                 break
         return found
 
@@ -101,9 +104,9 @@ class Samples:
         """Gives every sample its classes."""
         if labels is None:
             return
-        if [len(array) for array in labels] != [len(next(iter(feed.values()))) for feed in self._feeds]:
+        first, rows = next(iter(self._heights.items()))
+        if [len(array) for array in labels] != [len(feed[first]) for feed in self._feeds]:
             raise UsageError("there must be as many labels as inputs")
-        rows = next(iter(self._heights.values()))
         self._labels = [
             np.asarray(labels[feed][row * rows : (row + 1) * rows] if self.together else labels[feed]).astype(np.int64)
             for feed, row in self._places
