@@ -126,6 +126,7 @@ def distil(
     """
     if steps is None and epochs is None and minutes is None:
         raise UsageError("distillation needs a limit: steps, epochs or minutes")
+    started = time.monotonic()
     with _torch_settings(threads):
         # Channels last in memory, if not in the graph: a step of a ResNet then takes two thirds of the time.
         network = to_torch(steady(smaller))
@@ -143,7 +144,7 @@ def distil(
         per_epoch = max(len(parts[0]) // parts[0].size, 1)
         limits = [limit for limit in (steps, None if epochs is None else max(round(epochs * per_epoch), 1)) if limit is not None]
         budget = _Budget(min(limits, default=None), None if minutes is None else 60 * minutes)
-        training = _Training(smaller, network, losses, guides, *parts, budget=budget, seed=seed, augment=augment)
+        training = _Training(smaller, network, losses, guides, *parts, budget=budget, seed=seed, augment=augment, started=started)
         training.run(checkpoint, progress)
         names = {name for name, _ in network.named_parameters()} | running_statistics(smaller)
         tensors = {name: tensor.numpy() for name, tensor in training.best.items() if name in names}
@@ -210,6 +211,7 @@ class _Training:
         budget: _Budget,
         seed: int,
         augment: Augment | None,
+        started: float,
     ) -> None:
         self._graph, self._network, self._losses, self._guides = graph, network, losses, guides
         self._fit, self._held_out = fit, held_out
@@ -223,7 +225,7 @@ class _Training:
         # What a single input says about means and variances is not worth knowing.
         self._in_batches = fit.together and fit.size > 1
         self._settings = self._fingerprint()
-        self._started = time.monotonic()
+        self._started = started
         self.best = self._copy()
         self.state = _State(math.nan)
 
@@ -340,8 +342,8 @@ class _Training:
             digest.update(tensor.contiguous().numpy().tobytes())
         for samples in (self._fit, self._held_out):
             for place in (0, len(samples) - 1):
-                for array in samples.inputs([place]).values():
-                    digest.update(array.tobytes())
+                for array in (*samples.inputs([place]).values(), samples.labels([place])):
+                    digest.update(b"" if array is None else array.tobytes())
         sizes = [len(self._fit), len(self._held_out), self._fit.size]
         asked = [asdict(self._budget), self._seed, sizes, asdict(self._augment) if self._augment else None]
         return json.dumps([digest.hexdigest(), asked])
