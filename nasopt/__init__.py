@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "explain", "inspect", "verify"})
 
 __all__ = [
+    "ApplyResult",
     "BenchResult",
     "Check",
     "CompressResult",
@@ -30,10 +31,12 @@ __all__ = [
     "Latency",
     "LatencyStats",
     "LayerChange",
+    "LayerError",
     "MissingExtraError",
     "ModelNotSupportedError",
     "NasoptError",
     "NodeCost",
+    "Repair",
     "TensorInfo",
     "UsageError",
     "VerificationError",
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from nasopt.results import (
+        ApplyResult,
         BenchResult,
         Check,
         CompressResult,
@@ -81,7 +85,9 @@ if TYPE_CHECKING:
         Latency,
         LatencyStats,
         LayerChange,
+        LayerError,
         NodeCost,
+        Repair,
         TensorInfo,
         VerifyResult,
     )

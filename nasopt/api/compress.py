@@ -24,6 +24,7 @@ from nasopt.mutations.importance import DEFAULT, WITH_DATA
 from nasopt.mutations.preserve import preserved
 from nasopt.results import CompressResult
 from nasopt.runtime.calibration import Calibration, read_calibration, synthetic_calibration
+from nasopt.runtime.matching import matched
 from nasopt.search.allocate import Allocation
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity
@@ -126,8 +127,8 @@ def compress(
 
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
     measure = importance or (DEFAULT if data is None else WITH_DATA)
-    seen = calibration.fit if calibration is not None and data is not None else ()
-    units, space = compile_space(graph, standing(preserved(original, preserve), first), measure, seed, seen, request.report)
+    inputs = calibration.fit if calibration is not None else ()
+    units, space = compile_space(graph, standing(preserved(original, preserve), first), measure, seed, inputs, request.report)
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     notes: list[str] = list(notes_on(original))
     candidate = find(request, original, space, constraints, first, request.granularity, measure=measure_latency)
@@ -196,7 +197,7 @@ def _calibration(
         return read_calibration(Path(data), graph, preprocess=preprocess, limit=limit, seed=seed)
     if preprocess is not None or limit is not None:
         raise UsageError(f"{'--preprocess' if preprocess is not None else '--data-limit'} says what to do with --data, which is not there")
-    return synthetic_calibration(graph, seed=seed) if compensate else None
+    return matched(graph, synthetic_calibration(graph, seed=seed)) if compensate else None
 
 
 def _require_countable(graph: Graph, base: Totals, drops: Mapping[str, float]) -> None:

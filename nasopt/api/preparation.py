@@ -13,9 +13,13 @@ from nasopt.mutations.importance import DEFAULT, WITH_DATA, Evidence, rank
 from nasopt.mutations.space import SearchSpace
 from nasopt.runtime.grams import gather
 from nasopt.runtime.observe import observe
+from nasopt.runtime.sessions import random_inputs
 from nasopt.search.granularity import CPU_STEP
 
 __all__ = ["compile_space", "prepare", "standing"]
+
+NOISE = 8
+"""Inputs of noise, where there are no better ones, for a network that remembers no statistics of its own."""
 
 
 def prepare(original: Graph) -> tuple[tuple[Edit, ...], Graph]:
@@ -50,7 +54,7 @@ def compile_space(
         preserve: values whose channels stay.
         importance: the measure that ranks channels.
         seed: of synthetic inputs.
-        inputs: of the user, once a batch, for measures that look at data.
+        inputs: what the network sees, or what stands for it, once a batch; noise where there are none.
         report: is told how far it is.
     """
     coupling = couple(graph, preserve)
@@ -58,7 +62,7 @@ def compile_space(
     observed = {}
     if importance in (DEFAULT, WITH_DATA) and units.groups and not _has_statistics(graph):
         axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
-        observed = observe(graph, axes, seed=seed)
+        observed = observe(graph, axes, inputs or (random_inputs(graph, seed + number) for number in range(NOISE)))
     grams = {}
     if importance == WITH_DATA and inputs:
         grams = gather(graph, inputs, progress=lambda share, node: report("observe", share, node) if report else None)

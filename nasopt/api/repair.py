@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import onnx
 
 from nasopt.api.request import Progress
@@ -15,9 +17,12 @@ from nasopt.mutations.set_weights import weights_edit
 from nasopt.results import LayerError, Repair
 from nasopt.runtime.calibration import Calibration
 from nasopt.runtime.fidelity import answers, divergence
+from nasopt.runtime.matching import restated
 from nasopt.runtime.reconstruct import reconstruct
 
 __all__ = ["Repaired", "repair"]
+
+Array = np.ndarray[Any, Any]
 
 WIDEST_WITHOUT_DATA = 1200
 """Features of a product that is still fitted freely on synthetic inputs; wider ones are only scaled and shifted, to be done in seconds."""
@@ -50,23 +55,33 @@ def repair(units: Units, removed: Mask, model: onnx.ModelProto, calibration: Cal
         report: is told how far it is.
     """
     original = units.graph
-    smaller = Graph(model, original.bound, origin=original.origin)
+    teacher, student = original, model
+    if calibration.synthetic:
+        report("repair", None, "norms restated on synthetic inputs")
+        norms = restated(original, calibration.fit, threads=threads)
+        teacher = Graph(write_weights(original.model, norms), original.bound, origin=original.origin)
+        student = write_weights(model, {name: _kept(norm, units.keep(name, 0, removed)) for name, norm in norms.items()})
     tensors, refits = reconstruct(
-        original,
-        smaller,
+        teacher,
+        Graph(student, original.bound, origin=original.origin),
         lambda value, axis: units.keep(value, axis, removed),
         calibration.fit,
         widest=WIDEST_WITHOUT_DATA if calibration.synthetic else 10_000,
         threads=threads,
         progress=lambda share, node: report("repair", share, node),
     )
-    fitted = write_weights(model, tensors)
-    expected = answers(original.model, calibration.held_out, threads=threads, origin=original.origin)
+    expected = answers(teacher.model, calibration.held_out, threads=threads, origin=original.origin)
     before, after = (
-        divergence(expected, answers(network, calibration.held_out, threads=threads, origin=original.origin)) for network in (model, fitted)
+        divergence(expected, answers(network, calibration.held_out, threads=threads, origin=original.origin))
+        for network in (student, write_weights(student, tensors))
     )
     kept = bool(tensors) and after < before
+    fitted = write_weights(model, tensors)
     layers = tuple(LayerError(refit.node, refit.before, refit.after) for refit in refits)
     record = Repair("least squares", calibration.source, calibration.synthetic, before, after if kept else before, kept, layers)
     how = f"{record.method} on {calibration.source}"
     return Repaired(fitted if kept else model, weights_edit(tensors, how) if kept else None, record)
+
+
+def _kept(array: Array, keep: Mask | None) -> Array:
+    return array if keep is None else array[keep]

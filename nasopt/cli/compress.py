@@ -41,7 +41,7 @@ __all__ = ["command"]
 @click.option("--preserve", metavar="GLOB", multiple=True, help="Keep the channels of matching weights or nodes. Repeatable.")
 @click.option("--granularity", type=granularity, metavar="auto|N", default="auto", show_default=True, help="Step of channel counts.")
 @click.option("--importance", metavar="NAME", help="How the importance of channels is estimated.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="Unlabelled inputs to fit with: .npy, .npz, images (docs/data.md).")
+@click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="Unlabelled inputs: .npy, .npz, images (docs/data.md).")
 @click.option("--preprocess", metavar="FILE|JSON", help="What makes inputs of images.")
 @click.option("--data-limit", type=click.IntRange(min=2), metavar="N", help="Use at most N of the inputs.")
 @click.option("--compensate/--no-compensate", default=True, help="Fit the weights that are left (default) or keep them as they are.")

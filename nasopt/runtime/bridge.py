@@ -18,9 +18,9 @@ from onnx import TensorProto
 
 from nasopt.errors import MissingExtraError, ModelNotSupportedError, UsageError
 from nasopt.graphs.graph import Graph, Node
+from nasopt.graphs.write_back import write_weights
 from nasopt.runtime.sessions import random_inputs
 from nasopt.runtime.trainable import trainable
-from nasopt.graphs.write_back import write_weights
 
 try:
     import torch

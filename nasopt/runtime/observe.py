@@ -1,12 +1,12 @@
-"""Watching a network at work on synthetic inputs: mean and variance of every channel.
+"""Watching a network at work: mean and variance of every channel.
 
 BatchNormalization keeps these statistics of the training data; a network whose norms were folded away, or never had any, keeps none.
-Noise of unit variance is a poor photograph but a far better guide than no activations at all (docs/benchmarks.md).
+Synthetic images are poor photographs but a far better guide than no activations at all (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,25 +17,25 @@ from onnx.numpy_helper import from_array
 from nasopt.errors import ModelNotSupportedError
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import Graph
-from nasopt.runtime.sessions import open_session, random_inputs, run
+from nasopt.runtime.sessions import open_session, run
 
 __all__ = ["observe"]
 
 Array = np.ndarray[Any, Any]
 
 _WORK = 2e10
-"""MACs to spend on watching: between 2 and 16 inputs, fewer for larger networks."""
+"""MACs to spend on watching, at least two inputs."""
 
 
-def observe(graph: Graph, channel_axis: Mapping[str, int], *, seed: int = 0) -> dict[str, tuple[Array, Array]]:
-    """Mean and variance of values, per channel, over standard normal inputs.
+def observe(graph: Graph, channel_axis: Mapping[str, int], batches: Iterable[Mapping[str, Array]]) -> dict[str, tuple[Array, Array]]:
+    """Mean and variance of values, per channel.
 
     The reductions are part of the network that is run, so that no activation is ever copied out of it.
 
     Args:
         graph: the network, input shapes bound.
         channel_axis: which values to watch, and along which axis their channels lie.
-        seed: of the inputs.
+        batches: inputs, once a batch; as many are used as `_WORK` allows.
 
     Returns:
         Value name → (mean, variance), each of the length of the channel axis. Values that are not finite are left out.
@@ -43,15 +43,22 @@ def observe(graph: Graph, channel_axis: Mapping[str, int], *, seed: int = 0) -> 
     names = [name for name in channel_axis if name in graph.producers and name in graph.shapes and graph.is_float(name)]
     session = open_session(_watched(graph, {name: channel_axis[name] for name in names}), origin=graph.origin)
     outputs = [output.name for output in session.get_outputs()]
-    runs = int(np.clip(_WORK / max(totals(graph).macs, 1), 2, 16))
+    affordable, runs = max(2.0, _WORK / max(totals(graph).macs, 1)), 0
     sums = {name: np.zeros((2, graph.shape(name)[channel_axis[name]])) for name in names}
-    for number in range(runs):
-        values = dict(zip(outputs, run(session, random_inputs(graph, seed + number), origin=graph.origin), strict=True))
+    for batch in batches:
+        if affordable <= 0:
+            break
+        affordable -= max((len(value) for value in batch.values() if np.ndim(value)), default=1)
+        runs += 1
+        values = dict(zip(outputs, run(session, batch, origin=graph.origin), strict=True))
         for name in names:
             if values[f"{name}.mean"].shape != sums[name].shape[1:]:
                 raise ModelNotSupportedError(f"{graph.origin}: ONNX Runtime gives '{name}' another shape than onnx infers")
-            sums[name] += np.stack([values[f"{name}.mean"], values[f"{name}.square"]]) / runs
-    moments = {name: (mean, np.maximum(square - mean**2, 0.0)) for name, (mean, square) in sums.items()}
+            sums[name] += np.stack([values[f"{name}.mean"], values[f"{name}.square"]])
+    moments = {
+        name: (mean, np.maximum(square - mean**2, 0.0))
+        for name, (mean, square) in ((name, pair / max(runs, 1)) for name, pair in sums.items())
+    }
     return {name: pair for name, pair in moments.items() if np.isfinite(pair).all()}
 
 
