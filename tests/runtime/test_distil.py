@@ -261,6 +261,13 @@ def test_generated_networks(seed: int) -> None:
         check(original, smaller, found, held_out)
 
 
+def test_a_network_without_weights_is_refused() -> None:
+    net = Net(x=("n", 3))
+    graph = Graph(net.model(net.op("Relu", "x")))
+    with pytest.raises(UsageError, match="no weights"):
+        distil(graph, graph, feeds(graph, 4), feeds(graph, 2, 1), steps=1)
+
+
 # -- on request
 
 
