@@ -13,7 +13,12 @@ from typing import Any, Self
 
 import numpy as np
 import onnx
-from onnx.helper import make_empty_tensor_value_info, make_tensor_value_info
+from onnx.helper import (
+    make_empty_tensor_value_info,
+    make_tensor_sequence_value_info,
+    make_tensor_value_info,
+    np_dtype_to_tensor_dtype,
+)
 from onnx.numpy_helper import from_array
 
 from nasopt.graphs.graph import Graph
@@ -109,7 +114,7 @@ class Walk:
         feeds = [name for name in dict.fromkeys(read) if name in self._values and name not in made]
         session = open_session(self._piece(nodes, feeds, wanted), threads=self.threads, origin=self.graph.origin)
         for batch in range(self._count):
-            yield run(session, {name: np.asarray(self._values[name][batch]) for name in feeds}, origin=self.graph.origin)
+            yield run(session, {name: _plain(self._values[name][batch]) for name in feeds}, origin=self.graph.origin)
 
     def _needed(self, start: int, stop: int, wanted: Iterable[str]) -> list[int]:
         """Nodes of the stretch that lead to `wanted`, and stored tensors made by nodes anywhere before."""
@@ -130,7 +135,7 @@ class Walk:
         stored = (tensor for tensor in model.graph.initializer if tensor.name in read and tensor.name not in self.replaced)
         piece.graph.initializer.extend(stored)
         piece.graph.initializer.extend(from_array(array, name) for name, array in self.replaced.items() if name in read)
-        piece.graph.input.extend(self._declared(name) for name in feeds)
+        piece.graph.input.extend(self._fed(name) for name in feeds)
         piece.graph.output.extend(self._declared(name) for name in wanted)
         return piece
 
@@ -138,9 +143,18 @@ class Walk:
         dtype = self.graph.dtypes.get(name)
         return make_empty_tensor_value_info(name) if dtype is None else make_tensor_value_info(name, dtype, None)
 
+    def _fed(self, name: str) -> onnx.ValueInfoProto:
+        """An input of a piece has a type, that of the value, though onnx may not know it (sequences, operators of other domains)."""
+        value: Any = next(iter(self._values[name]), None)
+        if isinstance(value, np.ndarray):
+            return make_tensor_value_info(name, np_dtype_to_tensor_dtype(value.dtype), None)
+        if isinstance(value, list) and value:
+            return make_tensor_sequence_value_info(name, np_dtype_to_tensor_dtype(value[0].dtype), None)
+        return self._declared(name)
+
     def _stored(self, value: Array) -> Array:
         """A batch of a value, in a file where all of them together are large."""
-        if value.nbytes * self._count <= IN_MEMORY:
+        if not isinstance(value, np.ndarray) or value.nbytes * self._count <= IN_MEMORY:
             return value
         self._files += 1
         path = Path(self._folder.name) / str(self._files)
@@ -154,3 +168,8 @@ class Walk:
         for name in [name for name in self._values if self._last.get(name, -1) < self.position and name not in self._hold]:
             if name not in self.graph.outputs:
                 del self._values[name]
+
+
+def _plain(value: Any) -> Any:
+    """A value as ONNX Runtime takes it: no mapping of a file, and a sequence as the list that it is."""
+    return np.asarray(value) if isinstance(value, np.ndarray) else value
