@@ -46,7 +46,7 @@ def _requirements() -> list[tuple[str, str | None]]:
     try:
         lines = metadata.requires("nasopt") or []
     except metadata.PackageNotFoundError:
-        lines = ["click", "numpy", "onnx", "onnxruntime", "pymoo", "rich", "scipy"]
+        lines = ["click", "numpy", "onnx", "onnxruntime", "pillow", "pymoo", "rich", "safetensors", "scipy"]
     found = []
     for line in lines:
         name, extra = re.match(r"[\w.-]+", line), re.search(r"extra == ['\"]([\w.-]+)", line)

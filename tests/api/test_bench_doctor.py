@@ -38,7 +38,7 @@ def test_doctor_on_this_machine() -> None:
     result = nasopt.doctor()
     assert result.problems == ()
     assert result.versions["nasopt"] == nasopt.__version__
-    assert {"click", "numpy", "onnx", "onnxruntime", "pymoo", "rich", "scipy"} <= set(result.versions)
+    assert {"click", "numpy", "onnx", "onnxruntime", "pillow", "pymoo", "rich", "safetensors", "scipy"} <= set(result.versions)
     assert {"system", "processor", "cores", "installation"} <= set(result.machine)
 
 
