@@ -153,6 +153,8 @@ def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest
     rows = sum(value.size // channels for value in wanted)
     # Too few rows, or too costly a solution: each output channel is only scaled and shifted.
     affine = rows < ENOUGH * width or width > widest
+    if affine and any(name and name != product.shift for name in product.node.inputs[2:]):
+        return None  # its bias, which others share or which is no vector, would have to be scaled as well
     fitted, checked, variance = _gathered(student, product, wanted, scale, width, seed, affine=affine)
     total = fitted + checked
     if total.error <= _AGREES * variance:
