@@ -25,7 +25,7 @@ __all__ = [
     "Latency",
     "LatencyStats",
     "LayerChange",
-    "LayerError",
+    "LayerFit",
     "NodeCost",
     "Repair",
     "TensorInfo",
@@ -200,7 +200,7 @@ class VerifyResult:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerError:
+class LayerFit:
     """How far a layer's values are from the original's: squared error over their variance."""
 
     node: str
@@ -224,7 +224,7 @@ class Repair:
     """The same with the weights that were written."""
     kept: bool
     """False where fitting was no gain: the inherited weights were written."""
-    layers: tuple[LayerError, ...] = ()
+    layers: tuple[LayerFit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from nasopt.graphs.units import Mask, Units
 from nasopt.graphs.write_back import write_weights
 from nasopt.mutations import Edit
 from nasopt.mutations.set_weights import weights_edit
-from nasopt.results import LayerError, Repair
+from nasopt.results import LayerFit, Repair
 from nasopt.runtime.calibration import Calibration
 from nasopt.runtime.fidelity import answers, divergence
 from nasopt.runtime.matching import restated
@@ -77,7 +77,7 @@ def repair(units: Units, removed: Mask, model: onnx.ModelProto, calibration: Cal
     )
     kept = bool(tensors) and after < before
     fitted = write_weights(model, tensors)
-    layers = tuple(LayerError(refit.node, refit.before, refit.after) for refit in refits)
+    layers = tuple(LayerFit(refit.node, refit.before, refit.after) for refit in refits)
     record = Repair("least squares", calibration.source, calibration.synthetic, before, after if kept else before, kept, layers)
     how = f"{record.method} on {calibration.source}"
     return Repaired(fitted if kept else model, weights_edit(tensors, how) if kept else None, record)

@@ -121,7 +121,7 @@ def test_a_script_that_does_not_fit_fails(files: list[Path]) -> None:
 
 def test_apply_makes_the_same_bytes(files: list[Path], tmp_path: Path) -> None:
     original, small, script = files
-    again = nasopt.apply(script, original, tmp_path / "again.onnx")
+    again = nasopt.apply(script, original, tmp_path / "again.onnx").output
     assert again == tmp_path / "again.onnx"
     assert again.read_bytes() == small.read_bytes()
     with pytest.raises(UsageError, match="exists already"):
@@ -161,7 +161,7 @@ def test_apply_refuses_a_script_that_was_changed(tamper: Callable[[dict[str, Any
     assert sorted(tmp_path.iterdir()) == [original, script, small]
     document["result"]["sha256"] = ""
     script.write_text(json.dumps(document))
-    assert nasopt.apply(script, original, again).is_file(), "an empty hash says that the change is meant"
+    assert nasopt.apply(script, original, again).output.is_file(), "an empty hash says that the change is meant"
 
 
 @pytest.mark.parametrize("limit", [1 << 31, 100])
@@ -179,7 +179,7 @@ def test_names_of_files_are_no_difference(limit: int, tmp_path: Path, monkeypatc
     script.write_text(json.dumps(document))
     renamed, source = script.rename(tmp_path / "steps.json"), original.rename(tmp_path / "source.onnx")
     (tmp_path / "else").mkdir()
-    again = nasopt.apply(renamed, source, tmp_path / "else" / "again.onnx")
+    again = nasopt.apply(renamed, source, tmp_path / "else" / "again.onnx").output
     assert {entry.key: entry.value for entry in onnx.load(str(again)).metadata_props} == {"nasopt.script": "steps.json"}
     assert not nasopt.diff(small, again).changes
 
@@ -226,7 +226,7 @@ def test_external_data_make_a_round_trip(tmp_path: Path) -> None:
     onnx.save_model(chain(), str(original), save_as_external_data=True, location="net.data", size_threshold=0)
     script["original"]["sha256"] = content_hash(original).removeprefix("sha256:")
     files[2].write_text(json.dumps(script))
-    again = nasopt.apply(files[2], original, tmp_path / "again.onnx")
+    again = nasopt.apply(files[2], original, tmp_path / "again.onnx").output
     assert not any(tensor.external_data for tensor in onnx.load_model(str(again), load_external_data=False).graph.initializer)
     assert nasopt.verify(original, files[1]).ok
     (tmp_path / "net.data").unlink()

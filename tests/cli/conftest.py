@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nasopt.cli.main import application
+from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ RESULTS = {
     "compress": examples.RESNET,
     "inspect": examples.INSPECT,
     "explain": examples.EXPLAIN,
-    "apply": Path("again.onnx"),
+    "apply": ApplyResult(Path("again.onnx")),
     "diff": examples.DIFF,
     "verify": examples.VERIFIED,
     "bench": examples.BENCH,

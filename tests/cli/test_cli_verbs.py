@@ -85,7 +85,8 @@ def test_compress_passes_every_option(nasopt, verbs):
     line = (
         "compress net.onnx -o out.onnx --flops-drop 0.13 --params-drop 0.2 --memory-drop .3 --input-shape a:b:1,3,8,8 --input-shape c:2x4 "
         "--preserve *head* --preserve fc.* --granularity 8 --importance l1 --seed 5 --generations 9 --time-limit 1.5 --pareto front "
-        "--best-effort --threads 2 --no-latency --no-simplify --fold-batchnorm --force"
+        "--best-effort --threads 2 --no-latency --no-simplify --fold-batchnorm --force --data cats.npy --preprocess p.json --data-limit 9 "
+        "--no-compensate"
     )
     assert nasopt(*line.split()).exit_code == 0
     args, options = verbs.calls["compress"]
@@ -108,6 +109,10 @@ def test_compress_passes_every_option(nasopt, verbs):
         "measure_latency": False,
         "simplify": False,
         "fold_batchnorm": True,
+        "data": Path("cats.npy"),
+        "preprocess": "p.json",
+        "data_limit": 9,
+        "compensate": False,
         "force": True,
         "dry_run": False,
         "command": "nasopt " + line.replace("*head*", "'*head*'").replace("fc.*", "'fc.*'"),
@@ -120,6 +125,7 @@ def test_compress_defaults_are_those_of_the_library(nasopt, verbs):
     assert options["granularity"] == "auto"
     assert (options["simplify"], options["fold_batchnorm"], options["measure_latency"]) == (True, False, True)
     assert (options["generations"], options["time_limit"], options["importance"], options["pareto"]) == (None, None, None, None)
+    assert (options["data"], options["preprocess"], options["data_limit"], options["compensate"]) == (None, None, None, True)
     assert (options["seed"], options["threads"], options["input_shapes"], options["preserve"]) == (0, 1, {}, ())
 
 

@@ -13,6 +13,8 @@ from nasopt.errors import UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import couple, solve
 from nasopt.mutations.importance import DEFAULT, IMPORTANCES, Evidence, Ranking, rank
+from nasopt.runtime.grams import gather
+from nasopt.runtime.sessions import random_inputs
 from tests.generated import random_network
 from tests.small import Net
 
@@ -20,8 +22,10 @@ DEAD = 5
 
 
 def evidence_of(model: onnx.ModelProto) -> Evidence:
-    coupling = couple(Graph(model))
-    return Evidence(coupling, solve(coupling))
+    graph = Graph(model)
+    coupling = couple(graph)
+    grams = gather(graph, [random_inputs(graph, seed) for seed in range(8)])
+    return Evidence(coupling, solve(coupling), grams=grams)
 
 
 def silenced(model: onnx.ModelProto, weights: Sequence[tuple[str, int]]) -> onnx.ModelProto:

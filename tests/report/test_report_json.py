@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nasopt.report import json as documents
+from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ BODIES = {
     "inspect": [documents.inspect(examples.INSPECT)],
     "explain": [documents.explain(examples.EXPLAIN)],
     "compress": [documents.compress(result) for result in (examples.RESNET, examples.DRY, examples.SLOW, examples.LONG)],
-    "apply": [documents.apply(SCRIPT, MODEL, RESULT)],
+    "apply": [documents.apply(SCRIPT, MODEL, ApplyResult(RESULT, structural)) for structural in (False, True)],
     "diff": [documents.diff(examples.DIFF)],
     "verify": [
         documents.verify(outcome, original=MODEL, result=RESULT, script=script)
