@@ -20,7 +20,9 @@ from nasopt.results import (
     Latency,
     LatencyStats,
     LayerChange,
+    LayerFit,
     NodeCost,
+    Repair,
     TensorInfo,
     VerifyResult,
 )
@@ -53,6 +55,17 @@ NOT_VERIFIED = VerifyResult(checks=(VERIFIED.checks[0], Check("interface", ok=Fa
 
 LATENCY = Latency(before=LatencyStats(4.1234, 4.0512, 4.2671), after=LatencyStats(3.4821, 3.4402, 3.6007), threads=1, runs=50)
 SLOWER = Latency(before=LatencyStats(4.12, 4.05, 4.26), after=LatencyStats(5.04, 4.98, 5.21), threads=1, runs=50, slower=True)
+
+REPAIR = Repair(
+    method="least squares",
+    inputs="300 synthetic images",
+    synthetic=True,
+    before=1.2,
+    after=0.243,
+    kept=True,
+    layers=(LayerFit("/layer1/0/conv2/Conv", 0.31, 0.04), LayerFit("/fc/Gemm", 0.52, 0.11)),
+)
+NO_GAIN = Repair("least squares", "1,000 inputs of x.npy", synthetic=False, before=0.02, after=0.02, kept=False)
 
 
 def front(before: Cost, after: Cost, size: int) -> tuple[FrontPoint, ...]:
@@ -102,6 +115,7 @@ RESNET = CompressResult(
     front=front(BEFORE, AFTER, 39),
     latency=LATENCY,
     verification=VERIFIED,
+    repair=REPAIR,
     seed=7,
     generations=60,
     evaluations=4_800,
@@ -110,8 +124,10 @@ RESNET = CompressResult(
     command="nasopt compress models/resnet56.onnx --flops-drop 0.135 --params-drop 0.1 --seed 7 -o out/resnet56-small.onnx",
     notes=("generations were bounded by the clock: 60 of at most 200", "latency was measured on a machine with 2 cores"),
 )
-DRY = replace(RESNET, output=None, script=None, latency=None, verification=None, notes=(), edits=(), frozen=(), front=RESNET.front[:1])
-SLOW = replace(RESNET, latency=SLOWER)
+DRY = replace(
+    RESNET, output=None, script=None, latency=None, verification=None, repair=None, notes=(), edits=(), frozen=(), front=RESNET.front[:1]
+)
+SLOW = replace(RESNET, latency=SLOWER, repair=NO_GAIN)
 MISSED = replace(RESNET, asked={"flops": 0.9}, reached=False)
 
 _LONG = (
