@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import onnx
 
-from nasopt.api.repair import repair
+from nasopt.api.repair import finetune, repair, untouched
 from nasopt.api.request import Request
 from nasopt.api.verify import verify_edits
 from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, VerificationError
@@ -118,8 +118,15 @@ def finish(request: Request, original: Graph, candidate: Candidate, calibration:
     record, checks = None, candidate.verification
     removed = allocation.space.removed(allocation.kept.tolist())
     if calibration is not None and removed.any():
+        units, threads = allocation.space.units, request.threads
         request.report("repair", None, calibration.source)
-        mended = repair(allocation.space.units, removed, model, calibration, threads=request.threads, report=request.report)
+        if request.compensate:
+            mended = repair(units, removed, model, calibration, threads=threads, report=request.report)
+        else:
+            mended = untouched(units, model, calibration, threads=threads)
+        if request.finetune.wanted:
+            request.report("distil", None, calibration.source)
+            mended = finetune(units, mended, calibration, request.finetune, seed=request.seed, threads=threads, report=request.report)
         model, record = mended.model, mended.record
         edits += [mended.edit] if mended.edit is not None else []
     if request.fold_batchnorm:

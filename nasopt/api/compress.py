@@ -11,7 +11,8 @@ import numpy as np
 from nasopt.api.candidate import coarser, find, finish
 from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.records import cost_of, notes_on
-from nasopt.api.request import Progress, Request, check_request
+from nasopt.api.repair import ENOUGH
+from nasopt.api.request import Finetune, Progress, Request, check_request
 from nasopt.api.writing import front, write_result
 from nasopt.errors import ModelNotSupportedError, UsageError, VerificationError
 from nasopt.graphs.admission import require_finite
@@ -57,6 +58,11 @@ def compress(
     preprocess: str | Path | None = None,
     data_limit: int | None = None,
     compensate: bool = True,
+    finetune_steps: int | None = None,
+    finetune_epochs: float | None = None,
+    finetune_minutes: float | None = None,
+    augment: Sequence[str] = (),
+    checkpoint: str | Path | None = None,
     measure_latency: bool = True,
     threads: int = 1,
     pareto: str | Path | None = None,
@@ -88,6 +94,11 @@ def compress(
         preprocess: what makes floats of images: JSON text, or the path of a JSON or TOML file.
         data_limit: use so many of them.
         compensate: fit the weights that are left to the original's answers, without `data` on synthetic inputs.
+        finetune_steps: then distil the result from the original on `data`, for so many steps of 128 inputs; no labels are needed.
+        finetune_epochs: … for so many rounds through the data.
+        finetune_minutes: … for so long.
+        augment: change the images while distilling: ``flip``, ``crop``.
+        checkpoint: a file from which an interrupted distillation goes on.
         measure_latency: time the network before and after.
         threads: for the timing.
         pareto: a directory for models along the Pareto front.
@@ -110,10 +121,15 @@ def compress(
     path, output, pareto = Path(model), None if output is None else Path(output), None if pareto is None else Path(pareto)
     drops = {name: drop for name, drop in (("flops", flops_drop), ("params", params_drop), ("memory", memory_drop)) if drop is not None}
     limit = TIME_LIMIT if generations is None and time_limit is None else time_limit
+    finetune = Finetune(finetune_steps, finetune_epochs, finetune_minutes, tuple(augment), None if checkpoint is None else Path(checkpoint))
+    if finetune.wanted and data is None:
+        raise UsageError("distillation needs inputs to learn from: bring them with --data")
+    if (augment or checkpoint is not None) and not finetune.wanted:
+        raise UsageError("--augment and --checkpoint belong to distillation: ask for it with --finetune-steps, -epochs or -minutes")
     script, weights = (None, None) if output is None else (output.with_suffix(".json"), output.with_suffix(".safetensors"))
     request = Request(
         path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, limit, best_effort,
-        fold_batchnorm, threads, progress or _silent,
+        fold_batchnorm, threads, compensate, finetune, progress or _silent,
     )  # fmt: skip
     check_request(request, pareto, dry_run=dry_run, force=force)
 
@@ -127,7 +143,7 @@ def compress(
 
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
     measure = importance or (DEFAULT if data is None else WITH_DATA)
-    inputs = calibration.fit if calibration is not None else ()
+    inputs = calibration.few(ENOUGH) if calibration is not None else ()
     units, space = compile_space(graph, standing(preserved(original, preserve), first), measure, seed, inputs, request.report)
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     notes: list[str] = list(notes_on(original))
@@ -142,9 +158,9 @@ def compress(
     allocation = candidate.allocation
     if allocation.stopped_by != "generations":
         notes.append(f"the clock stopped the search after {allocation.generations} generations")
-    mending = calibration if compensate else None
+    mending = calibration if compensate or finetune.wanted else None
     candidate = finish(request, original, candidate, mending)
-    if candidate.repair is not None and not candidate.repair.kept:
+    if compensate and candidate.repair is not None and not candidate.repair.kept:
         notes.append(f"fitting the weights on {candidate.repair.inputs} was no gain: the inherited ones were written")
 
     result = Graph(candidate.model, original.bound, origin=str(output or path))
@@ -172,7 +188,7 @@ def compress(
         granularity=str(granularity),
         importance=measure,
         saliency=max(0.0, float(space.saliency(allocation.kept[None])[0])),
-        front=front(request, allocation, original, first, None if dry_run else pareto, mending),
+        front=front(request, allocation, original, first, None if dry_run else pareto, calibration if compensate else None),
         latency=candidate.latency,
         repair=candidate.repair,
         verification=candidate.verification,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from nasopt.api.request import Progress
+from nasopt.api.request import Finetune, Progress
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Mask, Units
 from nasopt.graphs.write_back import write_weights
@@ -20,12 +20,16 @@ from nasopt.runtime.fidelity import answers, divergence
 from nasopt.runtime.matching import restated
 from nasopt.runtime.reconstruct import reconstruct
 
-__all__ = ["Repaired", "repair"]
+__all__ = ["ENOUGH", "Repaired", "finetune", "repair", "untouched"]
 
 Array = np.ndarray[Any, Any]
 
 WIDEST_WITHOUT_DATA = 1200
 """Features of a product that is still fitted freely on synthetic inputs; wider ones are only scaled and shifted, to be done in seconds."""
+
+
+ENOUGH = 1000
+"""Inputs to fit and to rank on; distillation uses all."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,17 @@ def repair(units: Units, removed: Mask, model: onnx.ModelProto, calibration: Cal
     """
     original = units.graph
     teacher, student = original, model
+    inputs = calibration.few(ENOUGH)
     if calibration.synthetic:
         report("repair", None, "norms restated on synthetic inputs")
-        norms = restated(original, calibration.fit, threads=threads)
+        norms = restated(original, inputs, threads=threads)
         teacher = Graph(write_weights(original.model, norms), original.bound, origin=original.origin)
         student = write_weights(model, {name: _kept(norm, units.keep(name, 0, removed)) for name, norm in norms.items()})
     tensors, refits = reconstruct(
         teacher,
         Graph(student, original.bound, origin=original.origin),
         lambda value, axis: units.keep(value, axis, removed),
-        calibration.fit,
+        inputs,
         widest=WIDEST_WITHOUT_DATA if calibration.synthetic else 10_000,
         threads=threads,
         progress=lambda share, node: report("repair", share, node),
@@ -81,6 +86,60 @@ def repair(units: Units, removed: Mask, model: onnx.ModelProto, calibration: Cal
     record = Repair("least squares", calibration.source, calibration.synthetic, before, after if kept else before, kept, layers)
     how = f"{record.method} on {calibration.source}"
     return Repaired(fitted if kept else model, weights_edit(tensors, how) if kept else None, record)
+
+
+def finetune(
+    units: Units, mended: Repaired, calibration: Calibration, wanted: Finetune, *, seed: int, threads: int, report: Progress
+) -> Repaired:
+    """Distils a repaired network from its original, and keeps what it learned if inputs that were held out are answered better.
+
+    Args:
+        units: of the network before pruning.
+        mended: the repaired network.
+        calibration: inputs to train on, and others to judge by.
+        wanted: for how long.
+        seed: of batches and augmentation.
+        threads: of PyTorch and ONNX Runtime.
+        report: is told how far it is.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+        ModelNotSupportedError: a network cannot run in PyTorch.
+    """
+    from nasopt.runtime.augment import Augment
+    from nasopt.runtime.distil import distil
+
+    original = units.graph
+    done = distil(
+        original,
+        Graph(mended.model, original.bound, origin=original.origin),
+        calibration.fit,
+        calibration.held_out,
+        steps=wanted.steps,
+        epochs=wanted.epochs,
+        minutes=wanted.minutes,
+        seed=seed,
+        threads=threads,
+        checkpoint=wanted.checkpoint,
+        augment=Augment.named(wanted.augment) if wanted.augment else None,
+        progress=lambda share, said: report("distil", share, said),
+    )
+    if not done.kept:
+        return mended
+    model = write_weights(mended.model, done.tensors)
+    expected = answers(original.model, calibration.held_out, threads=threads, origin=original.origin)
+    after = divergence(expected, answers(model, calibration.held_out, threads=threads, origin=original.origin))
+    method = f"{mended.record.method}, {done.steps} steps of distillation" if mended.record.kept else f"{done.steps} steps of distillation"
+    record = replace(mended.record, method=method, after=after, kept=True)
+    tensors = {**((mended.edit.tensors if mended.edit is not None else None) or {}), **done.tensors}
+    return Repaired(model, weights_edit(tensors, f"{method} on {calibration.source}"), record)
+
+
+def untouched(units: Units, model: onnx.ModelProto, calibration: Calibration, *, threads: int) -> Repaired:
+    """The inherited weights as they are, with how well they answer: where distillation begins without a repair."""
+    expected = answers(units.graph.model, calibration.held_out, threads=threads, origin=units.graph.origin)
+    error = divergence(expected, answers(model, calibration.held_out, threads=threads, origin=units.graph.origin))
+    return Repaired(model, None, Repair("inherited weights", calibration.source, calibration.synthetic, error, error, kept=False))
 
 
 def _kept(array: Array, keep: Mask | None) -> Array:

@@ -11,10 +11,33 @@ from nasopt.graphs.model_file import check_writable
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import Granularity
 
-__all__ = ["Progress", "Request", "check_request"]
+__all__ = ["Finetune", "Progress", "Request", "check_request"]
 
 Progress = Callable[[str, float | None, str], None]
 """Called with the stage, how much of it is done (None: unknown) and a detail."""
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """How long the result is distilled from the original, and how.
+
+    Attributes:
+        steps: of the optimiser, of 128 inputs.
+        epochs: rounds through the data.
+        minutes: of time.
+        augment: changes of images (`nasopt.runtime.augment.CHANGES`).
+        checkpoint: a file from which an interrupted distillation goes on.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    augment: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return any(limit is not None for limit in (self.steps, self.epochs, self.minutes))
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,8 @@ class Request:
     best_effort: bool
     fold_batchnorm: bool
     threads: int
+    compensate: bool
+    finetune: Finetune
     report: Progress
     """Is told how far it is."""
 

@@ -71,6 +71,17 @@ class Calibration:
     synthetic: bool
     pixels: Array | None
 
+    def few(self, count: int) -> Batches:
+        """The first batches to learn from, so many that they hold about `count` inputs, at least `FIT_BATCHES`."""
+        taken: list[dict[str, Array]] = []
+        held = 0
+        for batch in self.fit:
+            if held >= count and len(taken) >= FIT_BATCHES:
+                break
+            taken.append(batch)
+            held += max((len(value) for value in batch.values() if np.ndim(value)), default=1)
+        return tuple(taken)
+
 
 def read_calibration(
     path: Path, graph: Graph, *, preprocess: str | Path | None = None, limit: int | None = None, seed: int = 0

@@ -86,7 +86,7 @@ def test_compress_passes_every_option(nasopt, verbs):
         "compress net.onnx -o out.onnx --flops-drop 0.13 --params-drop 0.2 --memory-drop .3 --input-shape a:b:1,3,8,8 --input-shape c:2x4 "
         "--preserve *head* --preserve fc.* --granularity 8 --importance l1 --seed 5 --generations 9 --time-limit 1.5 --pareto front "
         "--best-effort --threads 2 --no-latency --no-simplify --fold-batchnorm --force --data cats.npy --preprocess p.json --data-limit 9 "
-        "--no-compensate"
+        "--no-compensate --finetune-steps 7 --finetune-epochs 2 --finetune-minutes .5 --augment flip --augment crop --checkpoint c.st"
     )
     assert nasopt(*line.split()).exit_code == 0
     args, options = verbs.calls["compress"]
@@ -113,6 +113,11 @@ def test_compress_passes_every_option(nasopt, verbs):
         "preprocess": "p.json",
         "data_limit": 9,
         "compensate": False,
+        "finetune_steps": 7,
+        "finetune_epochs": 2,
+        "finetune_minutes": 0.5,
+        "augment": ("flip", "crop"),
+        "checkpoint": Path("c.st"),
         "force": True,
         "dry_run": False,
         "command": "nasopt " + line.replace("*head*", "'*head*'").replace("fc.*", "'fc.*'"),
