@@ -1,4 +1,4 @@
-"""``compress``: ONNX in, a smaller ONNX out, trained weights kept."""
+"""``compress``: trained ONNX in, a smaller ONNX out."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def compress(
     command: str = "",
     progress: Progress | None = None,
 ) -> CompressResult:
-    """Compresses a trained network so that every constraint holds, and keeps its weights.
+    """Compresses a trained network so that every constraint holds; what is left of its weights is fitted to its answers.
 
     Args:
         model: the ONNX file.

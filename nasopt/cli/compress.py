@@ -21,7 +21,7 @@ __all__ = ["command"]
 
 @verb(
     "compress",
-    summary="Make a model smaller; its weights stay.",
+    summary="Make a trained model smaller.",
     examples="""
     nasopt compress net.onnx --flops-drop 0.13 -o small.onnx
     nasopt compress net.onnx --flops-drop 0.3 --params-drop 0.2 -o small.onnx --report report.html
@@ -74,7 +74,7 @@ def command(
     force: bool,
     **options: Any,
 ) -> int:
-    """Make MODEL smaller until it costs as little as asked, and keep its weights.
+    """Make MODEL smaller until it costs as little as asked; what is left of its weights is fitted to its answers.
 
     Ends with exit code 3 if no admissible network is small enough (nothing is written, unless --best-effort),
     and with 5 if the result is slower than MODEL (it is written).
