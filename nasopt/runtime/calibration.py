@@ -46,7 +46,12 @@ IN_MEMORY = 1 << 30
 
 _WORK = 4e10
 """MACs that the synthetic inputs may cost in all: few inputs for a large network."""
+_TRAFFIC = 3e9
+"""Bytes of activations that they may cause: few, too, for a network that is wide where images are large."""
 _FEWEST, _MOST = 8, 300
+
+_AT_ONCE = 1 << 26
+"""Bytes of activations, at their peak, of one batch."""
 
 _SAME = 1e-3
 
@@ -133,7 +138,8 @@ def read_calibration(
 def synthetic_calibration(graph: Graph, *, seed: int = 0) -> Calibration:
     """Makes inputs for a network of which no data is known: images where it takes images, noise where not."""
     batch = max([shape[0] if shape else 1 for shape in graph.bound.values()], default=1)
-    affordable = _WORK * batch / max(totals(graph).macs, 1)
+    costs = totals(graph)
+    affordable = min(_WORK / max(costs.macs, 1), _TRAFFIC / max(costs.activation_bytes, 1)) * batch
     calls = max(2, math.ceil(np.clip(affordable, _FEWEST, _MOST) / batch))
     inputs = synthetic_inputs(graph, calls, np.random.default_rng(seed))
     image = next((name for name in graph.inputs if is_image(graph, name)), None)
@@ -146,7 +152,8 @@ def _split(graph: Graph, calls: dict[str, Array], count: int, *, source: str, pi
     """Batches of inputs (calls, *bound shape): several calls together where the network takes them so. The first tenth is held out."""
     first = next(iter(graph.bound.values()), ())
     batch = first[0] if first else 1
-    together = max(1, BATCH // batch) if _runs_batched(graph, calls) else 0
+    fitting = _AT_ONCE * batch // max(totals(graph).peak_activation_bytes, 1)
+    together = max(1, min(BATCH, fitting) // batch) if _runs_batched(graph, calls) else 0
 
     def batches(start: int, stop: int, least: int) -> Batches:
         parts = max(math.ceil((stop - start) / max(together, 1)), min(least, stop - start))
