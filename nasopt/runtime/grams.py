@@ -55,7 +55,9 @@ def gather(
                 rows = positions(product, output, max(ROWS[0], ROWS[1] * width) / rows_in_all, rng)
                 into = features(product, np.asarray(x[batch]), output.shape, kernel, rows)
                 into = np.concatenate([into, np.ones((*into.shape[:2], 1), into.dtype)], axis=2)
-                total += into.transpose(0, 2, 1) @ into
+                with np.errstate(all="ignore"):
+                    total += into.transpose(0, 2, 1) @ into
                 count += len(rows)
-            found[product.node.name] = total / max(count, 1)
+            if np.isfinite(total).all():  # a product that is fed infinities says nothing
+                found[product.node.name] = total / max(count, 1)
     return found

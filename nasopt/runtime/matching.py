@@ -68,6 +68,8 @@ def matched(graph: Graph, calibration: Calibration) -> Calibration:
         walk.advance(norm.index)
         _, seen = _moments(walk.values(norm.inputs[0]))
     bias = graph.weights[convolution.inputs[2]].array() if len(convolution.inputs) > 2 and convolution.inputs[2] in graph.weights else 0.0
+    if not (np.isfinite(seen).all() and np.isfinite(mean - bias).all()):
+        return calibration
     offset = np.linalg.lstsq(kernel.reshape(*kernel.shape[:2], -1).sum(axis=2), mean - bias, rcond=None)[0]
     alive = (seen > _SMALLEST) & (variance > _SMALLEST)
     gain = float(np.exp(np.median(np.log(variance[alive] / seen[alive])) / 2)) if alive.any() else 1.0

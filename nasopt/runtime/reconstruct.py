@@ -123,6 +123,10 @@ class _Sums:
         self.error += float(np.square(missing * scale).sum(dtype=np.float64))
         self.rows += rows
 
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.error) and np.isfinite(self.gram).all() and np.isfinite(self.cross).all())
+
     def __add__(self, other: _Sums) -> _Sums:
         return _Sums(self.gram + other.gram, self.cross + other.cross, self.error + other.error, self.rows + other.rows)
 
@@ -144,6 +148,7 @@ class _Sums:
         return self.error + float((energy * scale**2).sum())
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is not fitted
 def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest: int) -> tuple[dict[str, Array], Refit] | None:
     """New weight and shift of one product; None where it agrees with the original already."""
     weight = student.weight(product.weight)
@@ -157,11 +162,14 @@ def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest
         return None  # its bias, which others share or which is no vector, would have to be scaled as well
     fitted, checked, variance = _gathered(student, product, wanted, scale, width, seed, affine=affine)
     total = fitted + checked
-    if total.error <= _AGREES * variance:
+    if not total.finite or total.error <= _AGREES * variance:
         return None
     judge = checked if checked.rows else fitted
     shift = bool(product.shift)
-    errors = {ridge: judge.error_of(fitted.solve(ridge, shift=shift), scale) for ridge in RIDGES}
+    try:
+        errors = {ridge: judge.error_of(fitted.solve(ridge, shift=shift), scale) for ridge in RIDGES}
+    except np.linalg.LinAlgError:  # features of wildly different sizes
+        return None
     ridge = min(errors, key=lambda ridge: errors[ridge])
     size = max(variance * judge.rows / max(total.rows, 1), 1e-30)
     if not errors[ridge] < judge.error:

@@ -14,7 +14,7 @@ import pytest
 import nasopt
 from nasopt.api import repair as module
 from nasopt.api.repair import repair
-from nasopt.api.request import Request, check_request
+from nasopt.api.request import Finetune, Request, check_request
 from nasopt.errors import UsageError
 from nasopt.graphs.graph import load_graph
 from nasopt.graphs.write_back import write_weights
@@ -228,7 +228,7 @@ def test_a_request_is_checked_before_anything_is_read(tmp_path: Path) -> None:
     model, output = tmp_path / "none.onnx", tmp_path / "small.onnx"
     sound = Request(
         model, output, output.with_suffix(".json"), output.with_suffix(".safetensors"), {"flops": 0.5}, "auto", 0, 1, None,
-        best_effort=False, fold_batchnorm=False, threads=1, report=lambda *told: None,
+        best_effort=False, fold_batchnorm=False, threads=1, compensate=True, finetune=Finetune(), report=lambda *told: None,
     )  # fmt: skip
     check_request(sound, None, dry_run=False, force=False)
     refused = {
