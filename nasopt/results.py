@@ -106,7 +106,7 @@ class Group:
     channels_before: int
     channels_after: int
     step: int
-    """The granularity, in channels, at which this group was cut (1 if it was left whole)."""
+    """The step of channel counts that was in force for this group."""
     macs: int
     """MACs of the nodes that the group touches, before."""
 

@@ -162,9 +162,12 @@ def compress(
     candidate = finish(request, original, candidate, mending)
     if compensate and candidate.repair is not None and not candidate.repair.kept:
         notes.append(f"fitting the weights on {candidate.repair.inputs} was no gain: the inherited ones were written")
+    if finetune.wanted and candidate.repair is not None and "distillation" not in candidate.repair.method:
+        notes.append("distillation was no gain on inputs that were held out: what it learned was dropped")
 
     result = Graph(candidate.model, original.bound, origin=str(output or path))
     _check_reached(totals(result), constraints, allocation)
+    points = front(request, allocation, original, first, None if dry_run else pareto, calibration if compensate else None)
     written = None if dry_run else output
     if written is not None:
         request.report("write", None, str(written))
@@ -188,7 +191,7 @@ def compress(
         granularity=str(granularity),
         importance=measure,
         saliency=max(0.0, float(space.saliency(allocation.kept[None])[0])),
-        front=front(request, allocation, original, first, None if dry_run else pareto, calibration if compensate else None),
+        front=points,
         latency=candidate.latency,
         repair=candidate.repair,
         verification=candidate.verification,

@@ -40,6 +40,8 @@ def write_result(request: Request, original: Graph, edits: tuple[Edit, ...], mod
                 write_atomically(Path(scratch) / edit.detail["file"], pack(edit.tensors))
         for part in sorted(Path(scratch).iterdir(), key=lambda part: part.name == output.name):
             part.replace(output.with_name(part.name))
+    if all(edit.tensors is None for edit in edits):
+        output.with_suffix(".safetensors").unlink(missing_ok=True)  # of a result that was there before, and that --force replaced
 
 
 def _placed(edit: Edit, output: Path) -> Edit:
@@ -65,20 +67,38 @@ def front(
     ]
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        for place in np.unique(np.linspace(0, len(points) - 1, min(PARETO_MODELS, len(points))).round().astype(int)).tolist():
-            target = directory / f"{request.path.stem}-{points[place].macs}.onnx"
-            request.report("front", None, str(target))
-            prune = space.edit(kept[place].tolist())
-            edits = (*first, *([prune] if prune.detail["groups"] else []))
-            model = onnx.ModelProto()
-            model.CopyFrom(original.model)
-            for edit in edits:
-                model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
-            removed = space.removed(kept[place].tolist())
-            if calibration is not None and removed.any():
-                mended = repair(space.units, removed, model, calibration, threads=request.threads, report=request.report)
-                model, edits = mended.model, (*edits, *([mended.edit] if mended.edit is not None else []))
-            refer_to_script(model, target.with_suffix(".json"))
-            write_result(request, original, edits, model, target)
-            points[place] = replace(points[place], output=target)
+        chosen = np.unique(np.linspace(0, len(points) - 1, min(PARETO_MODELS, len(points))).round().astype(int)).tolist()
+        # All of them appear together, or none: an interrupt leaves no half of a front.
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".nasopt-") as scratch:
+            for place in chosen:
+                points[place] = replace(points[place], output=directory / f"{request.path.stem}-{points[place].macs}.onnx")
+                staged = Path(scratch) / f"{request.path.stem}-{points[place].macs}.onnx"
+                request.report("front", None, str(points[place].output))
+                _write_point(request, allocation, original, first, kept[place].tolist(), calibration, staged)
+            for part in Path(scratch).iterdir():
+                part.replace(directory / part.name)
     return tuple(points)
+
+
+def _write_point(
+    request: Request,
+    allocation: Allocation,
+    original: Graph,
+    first: tuple[Edit, ...],
+    kept: list[int],
+    calibration: Calibration | None,
+    target: Path,
+) -> None:
+    space = allocation.space
+    prune = space.edit(kept)
+    edits = (*first, *([prune] if prune.detail["groups"] else []))
+    model = onnx.ModelProto()
+    model.CopyFrom(original.model)
+    for edit in edits:
+        model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
+    removed = space.removed(kept)
+    if calibration is not None and removed.any():
+        mended = repair(space.units, removed, model, calibration, threads=request.threads, report=request.report)
+        model, edits = mended.model, (*edits, *([mended.edit] if mended.edit is not None else []))
+    refer_to_script(model, target.with_suffix(".json"))
+    write_result(request, original, edits, model, target)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@verb("apply", summary="Replay an edit script on a model.", examples="nasopt apply small.onnx.json net.onnx -o again.onnx")
+@verb("apply", summary="Replay an edit script on a model.", examples="nasopt apply small.json net.onnx -o again.onnx")
 @click.argument("script", type=existing_file)
 @model_argument()
 @click.option("-o", "--output", type=output_file, required=True, help="Where to write the result.")

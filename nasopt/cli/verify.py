@@ -21,7 +21,7 @@ __all__ = ["command"]
     summary="Check a result against its original.",
     examples="""
     nasopt verify net.onnx small.onnx
-    nasopt verify net.onnx small.onnx --script small.onnx.json
+    nasopt verify net.onnx small.onnx --script small.json
     """,
 )
 @model_argument("original")

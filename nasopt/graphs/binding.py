@@ -75,6 +75,8 @@ def _size(name: str, axis: int, dim: int | str, wanted: int | None, named: dict[
             raise UsageError(f"input '{name}' has a dynamic dimension {axis} ('{dim}'); say how long it is: --input-shape {name}:{example}")
         if dim != "?" and named.setdefault(dim, size) != size:
             raise UsageError(f"--input-shape {name}: dimension {axis} ('{dim}') is {size} here and {named[dim]} in another input")
+    if size <= 0 and isinstance(dim, int):
+        raise ModelNotSupportedError(f"input '{name}' of the model holds nothing: dimension {axis} is {size}")
     if size <= 0:
         raise UsageError(f"input '{name}': dimension {axis} is {size}; sizes must be positive")
     return size

@@ -34,9 +34,9 @@ COMMAND_LINES = {
     "compress": ["compress", "net.onnx", "--flops-drop", "0.13", "-o", "small.onnx"],
     "inspect": ["inspect", "net.onnx", "--input-shape", "image:1x3x32x32"],
     "explain": ["explain", "net.onnx", "--preserve", "*head*"],
-    "apply": ["apply", "small.onnx.json", "net.onnx", "-o", "again.onnx"],
+    "apply": ["apply", "small.json", "net.onnx", "-o", "again.onnx"],
     "diff": ["diff", "net.onnx", "small.onnx"],
-    "verify": ["verify", "net.onnx", "small.onnx", "--script", "small.onnx.json"],
+    "verify": ["verify", "net.onnx", "small.onnx", "--script", "small.json"],
     "bench": ["bench", "small.onnx", "--against", "net.onnx", "--runs", "7"],
     "doctor": ["doctor"],
 }
@@ -75,9 +75,9 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> Verbs:
 
 @pytest.fixture
 def nasopt(verbs: Verbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command line in a folder that holds net.onnx, small.onnx.json and, once it is asked for as input, small.onnx."""
+    """Runs a command line in a folder that holds net.onnx, small.json and, once it is asked for as input, small.onnx."""
     monkeypatch.chdir(tmp_path)
-    for name in ("net.onnx", "small.onnx.json", "small.onnx"):
+    for name in ("net.onnx", "small.json", "small.onnx"):
         (tmp_path / name).write_bytes(b"model")
     return lambda *arguments, **extra: CliRunner().invoke(application, list(arguments), **extra)
 

@@ -75,7 +75,7 @@ MODELS = {
     "external data missing": (changed(external), 4, "net.bin"),
     "cycle": (changed(cycle), 4, "cycle"),
     "NaN": (changed(not_a_number), 4, "NaN"),
-    "no size": (changed(no_size), 2, "must be positive"),
+    "no size": (changed(no_size), 4, "holds nothing"),
     "open size": (open_size(), 2, "--input-shape x:1,3,224,6"),
     "quantised": (quantised(), 4, "quantised"),
     "float16": (half(), 4, "float16"),

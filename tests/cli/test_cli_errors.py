@@ -70,7 +70,7 @@ USAGE = [
     (["compress", "net.onnx", "-o", "x.onnx"], "--flops-drop 0.13"),
     (["compress", "net.onnx", "--flops-drop", "0.1"], "--dry-run"),
     (["compress", "net.onnx", "--flops-dorp", "0.1"], "--flops-drop"),
-    (["apply", "small.onnx.json", "net.onnx"], "--output"),
+    (["apply", "small.json", "net.onnx"], "--output"),
     (["bench", "net.onnx", "--runs", "0"], "--runs"),
     *(
         (["compress", "net.onnx", "-o", "x.onnx", option, value], said)

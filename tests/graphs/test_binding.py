@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from nasopt.errors import UsageError
+from nasopt.errors import ModelNotSupportedError, UsageError
 from nasopt.graphs.binding import declared_shape
 from nasopt.graphs.graph import Graph
 from tests.small import Net
@@ -50,7 +50,6 @@ def test_a_name_stands_for_one_size() -> None:
         (pair((1, "c")), {}, r"input 'x' has a dynamic dimension 1 \('c'\).*--input-shape x:1,224"),
         (pair(("n", 3), ("n", 2)), {"x": (5, 3), "z": (4, 2)}, r"dimension 0 \('n'\) is 4 here and 5 in another input"),
         (pair(("n", 3)), {"x": (0, 3)}, "dimension 0 is 0; sizes must be positive"),
-        (pair((0, 3)), {}, "dimension 0 is 0; sizes must be positive"),
         (pair(("n", 3)), {"x": (-1, 3)}, "sizes must be positive"),
     ],
 )
@@ -64,3 +63,8 @@ def test_an_input_without_any_shape_must_be_given_one() -> None:
     model.graph.input[0].type.tensor_type.ClearField("shape")
     with pytest.raises(UsageError, match="input 'x' declares no shape"):
         Graph(model)
+
+
+def test_a_model_whose_input_holds_nothing_is_refused() -> None:
+    with pytest.raises(ModelNotSupportedError, match="holds nothing: dimension 0 is 0"):
+        Graph(pair((0, 3)))
