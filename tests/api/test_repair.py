@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -265,3 +266,11 @@ def test_a_network_that_passes_sequences_is_repaired(tmp_path: Path) -> None:
     result = compress(tmp_path / "net.onnx", tmp_path / "small.onnx", flops_drop=0.1)
     assert result.repair is not None
     assert nasopt.verify(tmp_path / "net.onnx", tmp_path / "small.onnx").ok
+
+
+def test_too_few_synthetic_inputs_are_not_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("nasopt.api.compress"), "FEWEST", 10_000)
+    result = nasopt.compress(DIGITS, tmp_path / "small.onnx", flops_drop=0.3, generations=1, measure_latency=False)
+    assert result.repair is None
+    assert any("bring inputs with --data" in note for note in result.notes)
+    assert not (tmp_path / "small.safetensors").exists()
