@@ -225,6 +225,8 @@ class Repair:
     kept: bool
     """False where fitting was no gain: the inherited weights were written."""
     layers: tuple[LayerFit, ...] = ()
+    distilled_steps: int = 0
+    """Steps of distillation that went into the weights; 0 where none was asked for, or where it was no gain."""
 
 
 @dataclass(frozen=True, slots=True)

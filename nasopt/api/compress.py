@@ -167,7 +167,7 @@ def compress(
     candidate = finish(request, original, candidate, mending)
     if compensate and candidate.repair is not None and not candidate.repair.kept:
         notes.append(f"fitting the weights on {candidate.repair.inputs} was no gain: the inherited ones were written")
-    if finetune.wanted and candidate.repair is not None and "distillation" not in candidate.repair.method:
+    if finetune.wanted and candidate.repair is not None and not candidate.repair.distilled_steps:
         notes.append("distillation was no gain on inputs that were held out: what it learned was dropped")
 
     result = Graph(candidate.model, original.bound, origin=str(output or path))

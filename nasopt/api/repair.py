@@ -130,7 +130,7 @@ def finetune(
     expected = answers(original.model, calibration.held_out, threads=threads, origin=original.origin)
     after = divergence(expected, answers(model, calibration.held_out, threads=threads, origin=original.origin))
     method = f"{mended.record.method}, {done.steps} steps of distillation" if mended.record.kept else f"{done.steps} steps of distillation"
-    record = replace(mended.record, method=method, after=after, kept=True)
+    record = replace(mended.record, method=method, after=after, kept=True, distilled_steps=done.steps)
     tensors = {**((mended.edit.tensors if mended.edit is not None else None) or {}), **done.tensors}
     return Repaired(model, weights_edit(tensors, f"{method} on {calibration.source}"), record)
 

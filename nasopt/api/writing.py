@@ -11,11 +11,12 @@ import onnx
 
 from nasopt.api.repair import repair
 from nasopt.api.request import Request
+from nasopt.errors import InvalidEditError, UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import content_hash, write_atomically, write_model
 from nasopt.mutations import Edit, apply_edit
-from nasopt.mutations.script import Script, refer_to_script
-from nasopt.mutations.set_weights import pack
+from nasopt.mutations.script import Script, read_script, refer_to_script
+from nasopt.mutations.set_weights import SetWeights, pack
 from nasopt.results import FrontPoint
 from nasopt.runtime.calibration import Calibration
 from nasopt.search.allocate import Allocation
@@ -29,6 +30,7 @@ def write_result(request: Request, original: Graph, edits: tuple[Edit, ...], mod
     """Model, script and new weights appear together, each of them whole, or not at all."""
     name = output.with_suffix(".json").name
     edits = tuple(_placed(edit, output) for edit in edits)
+    stale = _weights_of(output)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".nasopt-") as scratch:
         staged = Path(scratch) / output.name
         write_model(model, staged)
@@ -40,8 +42,18 @@ def write_result(request: Request, original: Graph, edits: tuple[Edit, ...], mod
                 write_atomically(Path(scratch) / edit.detail["file"], pack(edit.tensors))
         for part in sorted(Path(scratch).iterdir(), key=lambda part: part.name == output.name):
             part.replace(output.with_name(part.name))
-    if all(edit.tensors is None for edit in edits):
-        output.with_suffix(".safetensors").unlink(missing_ok=True)  # of a result that was there before, and that --force replaced
+    if stale is not None and all(edit.tensors is None for edit in edits):
+        stale.unlink(missing_ok=True)
+
+
+def _weights_of(output: Path) -> Path | None:
+    """The weights of a result that is to be replaced: none but those that its own script names, by hash."""
+    try:
+        before = read_script(output.with_suffix(".json"))
+    except (UsageError, InvalidEditError):
+        return None
+    mine = any(edit.kind == SetWeights.kind and edit.tensors is not None for edit in before.edits)
+    return output.with_suffix(".safetensors") if mine else None
 
 
 def _placed(edit: Edit, output: Path) -> Edit:

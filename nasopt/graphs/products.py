@@ -54,6 +54,11 @@ class Product:
         moved = np.moveaxis(array, (self.outputs, self.inputs), (0, 1))
         return np.asarray(moved.reshape(moved.shape[0], -1), np.float64)
 
+    def kernel(self, array: Array) -> tuple[int, ...]:
+        """The spatial shape of a weight; empty but for convolutions."""
+        shape: tuple[int, ...] = np.moveaxis(array, (self.outputs, self.inputs), (0, 1)).shape[2:]
+        return shape
+
     def array(self, matrix: Floats, like: Array) -> Array:
         """The inverse of `matrix`, in the shape and type of `like`."""
         moved = np.moveaxis(like, (self.outputs, self.inputs), (0, 1))

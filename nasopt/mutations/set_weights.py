@@ -44,16 +44,15 @@ class SetWeights(Mutation):
         return f"set {edit.detail['tensors']} weights anew ({edit.detail['how']})"
 
 
-def weights_edit(tensors: Mapping[str, Array], how: str, file: str = "") -> Edit:
-    """The edit that sets these weights.
+def weights_edit(tensors: Mapping[str, Array], how: str) -> Edit:
+    """The edit that sets these weights; whoever writes the script names the file.
 
     Args:
         tensors: arrays by name.
         how: what they come from, in words.
-        file: name of the safetensors file, which will lie beside the script.
     """
     sha256 = hashlib.sha256(pack(tensors)).hexdigest()
-    return Edit(SetWeights.kind, {"file": file, "sha256": sha256, "tensors": len(tensors), "how": how}, tensors)
+    return Edit(SetWeights.kind, {"file": "", "sha256": sha256, "tensors": len(tensors), "how": how}, tensors)
 
 
 def pack(tensors: Mapping[str, Array]) -> bytes:

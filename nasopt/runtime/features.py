@@ -11,13 +11,28 @@ from numpy.lib.stride_tricks import sliding_window_view
 from nasopt.graphs.graph import Node
 from nasopt.graphs.products import Product
 
-__all__ = ["ROWS", "features", "positions", "targets"]
+__all__ = ["features", "positions", "share_of", "targets", "with_constant"]
 
 Array = np.ndarray[Any, Any]
 ROWS = 20_000, 40
 """Rows to look at: at least so many, and so many for each feature (rows of one image resemble each other)."""
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def share_of(width: int, rows: int) -> float:
+    """Which share of the rows to look at.
+
+    Args:
+        width: features.
+        rows: in all.
+    """
+    return max(ROWS[0], ROWS[1] * width) / max(rows, 1)
+
+
+def with_constant(into: Array) -> Array:
+    """Features (groups, rows, features) and the constant 1 behind them."""
+    return np.concatenate([into, np.ones((*into.shape[:2], 1), into.dtype)], axis=2)
 
 
 def positions(product: Product, output: Array, share: float, rng: np.random.Generator) -> Ints:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.products import products
-from nasopt.runtime.features import ROWS, features, positions
+from nasopt.runtime.features import features, positions, share_of, with_constant
 from nasopt.runtime.walk import Walk
 
 __all__ = ["gather"]
@@ -44,17 +44,15 @@ def gather(
                 progress(place / len(mine), product.node.name)
             walk.advance(product.node.index)
             weight = graph.weights[product.weight].array()
-            kernel = np.moveaxis(weight, (product.outputs, product.inputs), (0, 1)).shape[2:]
-            width = product.matrix(weight).shape[1]
+            kernel, width = product.kernel(weight), product.matrix(weight).shape[1]
             total = np.zeros((product.groups, width + 1, width + 1))
             count = 0
             x = walk.values(product.node.inputs[0])
             rng = np.random.default_rng(place)
             for batch, (output,) in enumerate(walk.peek([product.node.outputs[0]])):
                 rows_in_all = len(x) * (output.size // output.shape[product.axis])
-                rows = positions(product, output, max(ROWS[0], ROWS[1] * width) / rows_in_all, rng)
-                into = features(product, np.asarray(x[batch]), output.shape, kernel, rows)
-                into = np.concatenate([into, np.ones((*into.shape[:2], 1), into.dtype)], axis=2)
+                rows = positions(product, output, share_of(width, rows_in_all), rng)
+                into = with_constant(features(product, np.asarray(x[batch]), output.shape, kernel, rows))
                 with np.errstate(all="ignore"):
                     total += into.transpose(0, 2, 1) @ into
                 count += len(rows)

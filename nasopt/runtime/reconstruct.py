@@ -16,7 +16,7 @@ import numpy as np
 
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.products import Product, products
-from nasopt.runtime.features import ROWS, features, positions, targets
+from nasopt.runtime.features import features, positions, share_of, targets, with_constant
 from nasopt.runtime.walk import Walk
 
 __all__ = ["Refit", "reconstruct"]
@@ -116,7 +116,7 @@ class _Sums:
 
     def add(self, into: Array, missing: Array, scale: Floats) -> None:
         groups, rows, _ = into.shape
-        into = np.concatenate([into, np.ones((groups, rows, 1), into.dtype)], axis=2)
+        into = with_constant(into)
         split = np.moveaxis(missing.reshape(rows, groups, -1), 1, 0)
         self.gram += into.transpose(0, 2, 1) @ into
         self.cross += into.transpose(0, 2, 1) @ split
@@ -191,8 +191,8 @@ def _gathered(
 ) -> tuple[_Sums, _Sums, float]:
     """Normal equations of the inputs to fit and of those to check, and the sum of squares of the targets around their means."""
     channels = len(scale)
-    kernel = np.moveaxis(student.weight(product.weight), (product.outputs, product.inputs), (0, 1)).shape[2:]
-    share = max(ROWS[0], ROWS[1] * width) / max(sum(value.size // channels for value in wanted), 1)
+    kernel = product.kernel(student.weight(product.weight))
+    share = share_of(width, sum(value.size // channels for value in wanted))
     rng = np.random.default_rng(seed)
     shape = (channels, 1, 1) if affine else (product.groups, width, channels // product.groups)
     fitted, checked = (_Sums.empty(*shape) for _ in range(2))

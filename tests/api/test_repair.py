@@ -17,7 +17,7 @@ from nasopt.api import repair as module
 from nasopt.api.repair import repair
 from nasopt.api.request import Finetune, Request, check_request
 from nasopt.errors import UsageError
-from nasopt.graphs.graph import load_graph
+from nasopt.graphs.graph import Graph, load_graph
 from nasopt.graphs.write_back import write_weights
 from nasopt.mutations.rewrite import remove_units
 from nasopt.mutations.script import read_script
@@ -274,3 +274,41 @@ def test_too_few_synthetic_inputs_are_not_fitted(tmp_path: Path, monkeypatch: py
     assert result.repair is None
     assert any("bring inputs with --data" in note for note in result.notes)
     assert not (tmp_path / "small.safetensors").exists()
+
+
+def test_a_replaced_result_takes_its_weights_with_it(tmp_path: Path) -> None:
+    compress(DIGITS, tmp_path / "small.onnx")
+    assert (tmp_path / "small.safetensors").exists()
+    compress(DIGITS, tmp_path / "small.onnx", compensate=False, force=True)
+    assert not (tmp_path / "small.safetensors").exists()
+
+
+def test_weights_that_no_script_names_stay(tmp_path: Path) -> None:
+    """A file of that name may be anybody's: only what the replaced script names by hash is taken away."""
+    compress(DIGITS, tmp_path / "small.onnx", compensate=False)
+    (tmp_path / "small.safetensors").write_bytes(b"mine")
+    compress(DIGITS, tmp_path / "small.onnx", compensate=False, force=True)
+    assert (tmp_path / "small.safetensors").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_distillation_learned_is_written_or_noted_as_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    from nasopt.runtime import distil
+
+    def learned(_: Graph, smaller: Graph, *__: Any, steps: int, **___: Any) -> distil.Distilled:
+        name = next(name for name in smaller.weights if name.startswith("classifier."))
+        return distil.Distilled({name: smaller.weights[name].array() * np.float32(1.5)}, steps, 2.0, 1.0, kept, ())
+
+    monkeypatch.setattr(distil, "distil", learned)
+    np.save(tmp_path / "inputs.npy", inputs(DIGITS, 100))
+    result = compress(DIGITS, tmp_path / "small.onnx", data=tmp_path / "inputs.npy", finetune_steps=7)
+    assert result.repair is not None
+    assert (result.repair.distilled_steps, "7 steps of distillation" in result.repair.method) == ((7, True) if kept else (0, False))
+    assert any("distillation was no gain" in note for note in result.notes) is not kept
+    assert nasopt.verify(DIGITS, tmp_path / "small.onnx").ok
+
+
+def test_distillation_needs_data_and_its_options_need_it() -> None:
+    for options in ({"finetune_steps": 1}, {"augment": ["flip"]}, {"checkpoint": "state.safetensors"}):
+        with pytest.raises(UsageError, match=r"--data|--finetune-steps"):
+            nasopt.compress(DIGITS, flops_drop=0.3, dry_run=True, **options)  # type: ignore[arg-type]

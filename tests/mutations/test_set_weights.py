@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ def written(folder: Path, tensors: dict[str, np.ndarray] | None = None) -> list[
     prune = prune_edit(chain(), seed=1)
     small = weights(replay(chain(), [prune], {}, "net"))
     tensors = tensors or {name: np.resize(NEW[name], small[name].shape) for name in NEW}
-    edit = weights_edit(tensors, "by hand", "small.safetensors")
+    edit = weights_edit(tensors, "by hand")
+    edit = replace(edit, detail={**edit.detail, "file": "small.safetensors"})
     path = folder / "small.safetensors"
     path.write_bytes(pack(tensors))
     return [*compressed(chain(), folder, [prune, edit]), path]

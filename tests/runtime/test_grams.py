@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasopt.graphs.graph import Graph
-from nasopt.runtime import grams
+from nasopt.runtime import features
 from nasopt.runtime.grams import gather
 from nasopt.runtime.sessions import open_session
 from tests.small import Net
@@ -61,7 +61,7 @@ def test_each_group_of_a_grouped_convolution_has_its_own() -> None:
 def test_a_sample_of_rows_is_a_mean_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, _ = network()
     every = gather(graph, batches(8, 10))["node2"][0]
-    monkeypatch.setattr(grams, "ROWS", (500, 1))
+    monkeypatch.setattr(features, "ROWS", (500, 1))
     some = gather(graph, batches(8, 10))["node2"][0]
     assert some[-1, -1] == 1
     assert (some != every).any()
