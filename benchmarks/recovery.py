@@ -1,8 +1,9 @@
-"""Accuracy that is kept with 500 unlabelled images and no training, at −13.5, −30 and −50 % MACs.
+"""Accuracy that is kept with unlabelled images, at −13.5, −30 and −50 % MACs: 500 of them and no training, or with distillation.
 
 CIFAR-10: the images are drawn from the training set, three draws; accuracy is on the full test set. Default flags and `--data`.
 
     python -m benchmarks.recovery [--network NAME] [--drop 0.3] [--draws 3] [--granularity 1] > recovery.json
+    python -m benchmarks.recovery --images 40000 --finetune-steps 400 > distilled.json
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Row:
     cpu_seconds: float
 
 
-def rows(networks: list[str], drops: list[float], draws: int, granularity: str) -> Iterator[Row]:
+def rows(networks: list[str], drops: list[float], draws: int, granularity: str, images: int, steps: int | None) -> Iterator[Row]:
     pixels, _ = cifar10("train")
     for name in networks:
         path = data_dir() / "models" / f"{name}.onnx"
@@ -51,12 +52,14 @@ def rows(networks: list[str], drops: list[float], draws: int, granularity: str) 
         for drop in drops:
             for draw in range(draws):
                 with tempfile.TemporaryDirectory() as folder:
-                    chosen = np.sort(np.random.default_rng(draw).choice(len(pixels), IMAGES, replace=False))
+                    chosen = np.sort(np.random.default_rng(draw).choice(len(pixels), images, replace=False))
                     data, result = Path(folder) / "images.npy", Path(folder) / "result.onnx"
                     np.save(data, np.concatenate(list(batches(pixels[chosen], CIFAR_MEAN, CIFAR_STD))))
                     begun = time.process_time()
                     step = granularity if granularity == "auto" else int(granularity)
-                    done = nasopt.compress(path, result, flops_drop=drop, granularity=step, data=data, seed=draw)  # type: ignore[arg-type]
+                    done = nasopt.compress(
+                        path, result, flops_drop=drop, granularity=step, data=data, data_limit=images, finetune_steps=steps, seed=draw
+                    )  # type: ignore[arg-type]
                     seconds = time.process_time() - begun
                     after = measured(result, "cifar10")
                 assert done.repair is not None
@@ -76,9 +79,13 @@ def main() -> None:
     parser.add_argument("--drop", type=float, action="append")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--granularity", default="auto")
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--finetune-steps", type=int)
     a = parser.parse_args()
-    found = list(rows(a.network or list(NETWORKS), a.drop or list(DROPS), a.draws, a.granularity))
-    print(document({"data": "500 images of CIFAR-10's training set, drawn anew each time", "results": [asdict(row) for row in found]}))
+    found = list(rows(a.network or list(NETWORKS), a.drop or list(DROPS), a.draws, a.granularity, a.images, a.finetune_steps))
+    print(
+        document({"data": f"{a.images} images of CIFAR-10's training set, drawn anew each time", "results": [asdict(row) for row in found]})
+    )
 
 
 if __name__ == "__main__":
