@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz import outcome
 
-ONCE_DEFECTS = [5547, 5936, 8, 39, 76, 278, 822, 1009, 1382, 1688, 1698, 3600, 3681, 4402, 5044, 8116, 8490, 8848, 9510]
+ONCE_DEFECTS = [5547, 5936, 8, 39, 76, 278, 822, 1009, 1382, 1688, 1698, 3600, 3681, 4402, 5044, 8116, 8490, 8848, 9510, 1351, 3113, 5377]
 
 
 @pytest.mark.parametrize("number", ONCE_DEFECTS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import onnx
 
-from nasopt.api.repair import finetune, repair, untouched
+from nasopt.api.repair import Repaired, finetune, repair, untouched
 from nasopt.api.request import Request
 from nasopt.api.verify import verify_edits
 from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, VerificationError
@@ -15,7 +15,7 @@ from nasopt.graphs.graph import Graph
 from nasopt.mutations import MUTATIONS, Edit
 from nasopt.mutations.script import refer_to_script
 from nasopt.mutations.space import SearchSpace
-from nasopt.results import Latency, Repair, VerifyResult
+from nasopt.results import Check, Latency, Repair, VerifyResult
 from nasopt.runtime.calibration import Calibration
 from nasopt.runtime.latency import compare
 from nasopt.runtime.sessions import random_inputs
@@ -127,6 +127,9 @@ def finish(request: Request, original: Graph, candidate: Candidate, calibration:
         if request.finetune.wanted:
             request.report("distil", None, calibration.source)
             mended = finetune(units, mended, calibration, request.finetune, seed=request.seed, threads=threads, report=request.report)
+        if mended.edit is not None and not _sound(original, mended.model, request):
+            # Weights that fit what they were fitted on, and overflow elsewhere.
+            mended = Repaired(model, None, replace(mended.record, after=mended.record.before, kept=False, distilled_steps=0))
         model, record = mended.model, mended.record
         edits += [mended.edit] if mended.edit is not None else []
     if request.fold_batchnorm:
@@ -138,9 +141,17 @@ def finish(request: Request, original: Graph, candidate: Candidate, calibration:
     if request.script is not None:
         refer_to_script(model, request.script)
     gc.collect()
-    checks = _joined(checks, VerifyResult(check_result(original, model, origin=str(request.output or request.path), seed=request.seed)))
+    checks = _joined(checks, VerifyResult(_checks(original, model, request)))
     _require_sound(request, checks)
     return replace(candidate, edits=tuple(edits), model=model, verification=checks, repair=record)
+
+
+def _checks(original: Graph, model: onnx.ModelProto, request: Request) -> tuple[Check, ...]:
+    return check_result(original, model, origin=str(request.output or request.path), seed=request.seed)
+
+
+def _sound(original: Graph, model: onnx.ModelProto, request: Request) -> bool:
+    return all(check.ok for check in _checks(original, model, request))
 
 
 def _require_sound(request: Request, verification: VerifyResult) -> None:
