@@ -9,8 +9,9 @@ from pathlib import Path
 import onnx
 
 from nasopt.errors import InvalidEditError, VerificationError
+from nasopt.files import check_writable
 from nasopt.graphs.graph import Graph
-from nasopt.graphs.model_file import PROTOBUF_LIMIT, check_writable, content_hash, read_model, write_model
+from nasopt.graphs.model_file import PROTOBUF_LIMIT, content_hash, read_model, write_model
 from nasopt.mutations.script import read_script, refer_to_script, replay
 from nasopt.results import ApplyResult
 from nasopt.runtime.verify import check_result

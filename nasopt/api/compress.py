@@ -26,9 +26,10 @@ from nasopt.mutations.preserve import preserved
 from nasopt.results import CompressResult
 from nasopt.runtime.calibration import Calibration, read_calibration, synthetic_calibration
 from nasopt.runtime.matching import matched
+from nasopt.runtime.sessions import open_session
 from nasopt.search.allocate import Allocation
 from nasopt.search.constraints import Constraints
-from nasopt.search.granularity import CPU_STEP, Granularity
+from nasopt.search.granularity import CPU_STEP, Granularity, reaches
 
 __all__ = ["Progress", "compress"]
 
@@ -150,14 +151,11 @@ def compress(
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     notes: list[str] = list(notes_on(original))
     candidate = find(request, original, space, constraints, first, request.granularity, measure=measure_latency)
-    if (
-        candidate.latency is not None
-        and candidate.latency.slower
-        and granularity == "auto"
-        and min(candidate.allocation.space.steps, default=CPU_STEP) < CPU_STEP
-    ):
+    if candidate.latency is not None and candidate.latency.slower and granularity == "auto" and not _in_full_steps(candidate.allocation):
         candidate = coarser(request, original, space, constraints, first, candidate, notes)
     allocation = candidate.allocation
+    if granularity == "auto" and not _in_full_steps(allocation) and reaches(space, constraints, CPU_STEP):
+        notes.append(f"--granularity {CPU_STEP} reaches this too, usually faster; finer steps keep more of what the network knows")
     if allocation.stopped_by != "generations":
         notes.append(f"the clock stopped the search after {allocation.generations} generations")
     mending = calibration if compensate or finetune.wanted else None
@@ -210,6 +208,10 @@ def compress(
     )
 
 
+def _in_full_steps(allocation: Allocation) -> bool:
+    return min(allocation.space.steps, default=CPU_STEP) >= CPU_STEP
+
+
 def _silent(*_: object) -> None:
     """Nobody asked what happens."""
 
@@ -228,6 +230,7 @@ def _require_countable(graph: Graph, base: Totals, drops: Mapping[str, float]) -
     """A drop of nothing would be reached by doing nothing, and one of an unknown whole cannot be told."""
     hidden = [node for node in graph.nodes if node.op in COUNTED and not node.domain and node_macs(graph, node) is None]
     if hidden and "flops" in drops:
+        open_session(graph.model, optimise=False, origin=graph.origin)  # an operator that nobody can run: no drop could be verified
         raise ModelNotSupportedError(
             f"{graph.origin}: the MACs of '{hidden[0].name}' ({hidden[0].op}) and {len(hidden) - 1} more nodes cannot be counted, "
             "because the shapes before them are not known; bind the inputs (--input-shape), or ask for a --params-drop"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nasopt.errors import UsageError
-from nasopt.graphs.model_file import check_writable
+from nasopt.files import check_writable
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import Granularity
 

@@ -12,8 +12,9 @@ import onnx
 from nasopt.api.repair import repair
 from nasopt.api.request import Request
 from nasopt.errors import InvalidEditError, UsageError
+from nasopt.files import write_atomically
 from nasopt.graphs.graph import Graph
-from nasopt.graphs.model_file import content_hash, write_atomically, write_model
+from nasopt.graphs.model_file import content_hash, write_model
 from nasopt.mutations import Edit, apply_edit
 from nasopt.mutations.script import Script, read_script, refer_to_script
 from nasopt.mutations.set_weights import SetWeights, pack

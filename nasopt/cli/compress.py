@@ -108,23 +108,23 @@ def command(
 
 
 def _check_report(report: Path, model: Path, output: Path | None, *, force: bool) -> None:
-    from nasopt.cli.files import check_target
+    from nasopt.files import check_writable
 
     for other in (model, output):
         if other is not None and report.resolve() == other.resolve():
             msg = f"--report {report} would overwrite {'MODEL' if other is model else 'the output'}"
             raise UsageError(msg)
-    check_target(report, force=force)
+    check_writable(report, force=force)
 
 
 def _present(terminal: Terminal, result: CompressResult, report: Path | None) -> int:
     from nasopt.report import json, text
 
     if report is not None:
-        from nasopt.cli.files import write_text
+        from nasopt.files import write_atomically
         from nasopt.report.html import page
 
-        write_text(report, page(result))
+        write_atomically(report, page(result).encode())
     code = terminal.show(
         lambda: json.compress(result),
         lambda style: text.compress(result, style, verbosity=terminal.verbosity),

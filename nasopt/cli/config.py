@@ -37,6 +37,8 @@ def _load(ctx: click.Context, param: click.Parameter, path: Path | None) -> None
         raise click.UsageError(msg, ctx) from error
     verb = ctx.command.name or ""
     table = content.pop(verb, {})
+    verbs = ctx.parent.command.list_commands(ctx.parent) if ctx.parent is not None and isinstance(ctx.parent.command, click.Group) else []
+    content = {key: value for key, value in content.items() if not (key in verbs and isinstance(value, dict))}  # other verbs' tables
     if not isinstance(table, dict):
         msg = f"{path}: {verb!r} must be a table, [{verb}]"
         raise click.UsageError(msg, ctx)
@@ -73,6 +75,9 @@ def _value(ctx: click.Context, path: Path, key: str, option: click.Option, value
         msg = f"{path}: {key} must {'' if option.is_flag else 'not '}be true or false"
         raise click.UsageError(msg, ctx)
     value = [value] if option.multiple and not isinstance(value, list) else value
+    if isinstance(option.type, click.types.IntParamType) and isinstance(value, float):
+        msg = f"{path}: {key}: {value!r} is not a whole number"
+        raise click.UsageError(msg, ctx)
     try:
         option.type_cast_value(ctx, value)
     except (click.BadParameter, TypeError, ValueError) as error:  # click converts later, when nobody knows of the file any more

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,9 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from onnx.numpy_helper import to_array
 
 from nasopt.errors import ModelNotSupportedError, UsageError
+from nasopt.files import write_atomically
 
-__all__ = ["check_writable", "content_hash", "external_files", "file_bytes", "read_model", "write_atomically", "write_model"]
+__all__ = ["content_hash", "external_files", "file_bytes", "read_model", "write_model"]
 
 _PACKED = {value for name, value in TensorProto.DataType.items() if name == "STRING" or name.endswith(("INT4", "INT2", "4E2M1"))}
 """Element types of which a byte holds several, and strings, which are not stored raw."""
@@ -86,37 +86,6 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
         load_external_data_for_model(model, scratch)  # saving took the weights out of `model`
         (Path(scratch) / data_name).replace(path.with_name(data_name))
         partial.replace(path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file so that a reader sees all of it or none: a temporary file beside it, flushed, then renamed."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".nasopt-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(0o666 & ~_umask())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-
-
-def check_writable(path: Path, *, force: bool) -> None:
-    """Fails before any work is done where `path` could not be written in the end.
-
-    Raises:
-        UsageError: it exists and `force` is off, is a directory, or its directory does not exist or is not writable.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path}: is a directory; name a file")
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists already; --force overwrites it")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: its directory does not exist; create it first")
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"{path}: its directory is not writable")
 
 
 def content_hash(path: Path) -> str:
@@ -203,12 +172,6 @@ def _texts(graph: onnx.GraphProto) -> Iterator[object]:
             yield attribute.name
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
                 yield from _texts(inner)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _first_line(error: Exception) -> str:

@@ -207,7 +207,7 @@ def _substitute(bare: onnx.ModelProto, values: Mapping[str, Array]) -> None:
     ordered = sorted(kept, key=_order(bare))
     del bare.graph.node[:]
     bare.graph.node.extend(ordered)
-    bare.graph.initializer.extend(from_array(np.ascontiguousarray(value), name) for name, value in values.items())
+    bare.graph.initializer.extend(from_array(value, name) for name, value in values.items())
 
 
 def _order(bare: onnx.ModelProto) -> Any:

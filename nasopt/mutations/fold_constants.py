@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx
 from onnx.numpy_helper import from_array
 
@@ -46,9 +45,7 @@ class FoldConstants(Mutation):
                 while stored in taken:
                     stored += ".folded"
                 taken.add(stored)
-                model.graph.initializer.append(
-                    from_array(np.ascontiguousarray(graph.constants[name]).reshape(graph.constants[name].shape), stored)
-                )
+                model.graph.initializer.append(from_array(graph.constants[name], stored))
                 model.graph.node[index].input[slot] = stored
         return model
 

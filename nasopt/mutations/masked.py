@@ -156,7 +156,7 @@ class _Masker:
     def _constant(self, array: Array) -> str:
         self._count += 1
         name = f"nasopt.masked.{self._count}"
-        self.extra.append(from_array(np.ascontiguousarray(array), name) if array.ndim else from_array(array, name))
+        self.extra.append(from_array(array, name))
         return name
 
     def _dtype(self, value: str) -> Any:

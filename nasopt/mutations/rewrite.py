@@ -108,7 +108,7 @@ class _Rewriter:
             array = weight.array()
             for axis, keep in keeps.items():
                 array = np.compress(keep, array, axis)
-            tensor = from_array(np.ascontiguousarray(array), name)
+            tensor = from_array(array, name)
             if weight.kind == "initializer":
                 tensor.doc_string = weight.proto.doc_string
                 self._initializers[name].CopyFrom(tensor)

@@ -59,7 +59,7 @@ def pack(tensors: Mapping[str, Array]) -> bytes:
     """The bytes of a safetensors file."""
     from safetensors.numpy import save
 
-    data: bytes = save({name: np.ascontiguousarray(array) for name, array in sorted(tensors.items())})
+    data: bytes = save({name: np.asarray(array, order="C") for name, array in sorted(tensors.items())})
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,8 @@ def _unreachable_error(space: SearchSpace, constraints: Constraints) -> Constrai
     floor = space.kept(np.zeros((1, len(space.choices)), np.int64))[0]
     reachable = constraints.reached(space, floor)
     asked = ", ".join(f"--{name}-drop {drop:g}" for name, drop in constraints.drops.items())
-    bounds = ", ".join(f"{name} {100 * reachable[name]:.1f} %" for name in CONSTRAINTS)
+    # Rounded down: a bound must not look as if it could be asked for.
+    bounds = ", ".join(f"{name} {math.floor(1e4 * reachable[name]) / 100:.2f} %" for name in CONSTRAINTS)
     finer = "use a finer --granularity, " if max(space.steps, default=1) > 1 else ""
     return ConstraintUnreachableError(
         f"{asked} cannot be reached: the largest drops are {bounds}; ask for less, {finer}see what is frozen with 'nasopt explain', "

@@ -16,7 +16,7 @@ from nasopt.mutations.space import SearchSpace
 from nasopt.search.constraints import Constraints
 from nasopt.search.descent import descend, give_back, unreachable
 
-__all__ = ["CPU_STEP", "FAST_STEP", "Granularity", "choose_steps", "refine_steps"]
+__all__ = ["CPU_STEP", "FAST_STEP", "Granularity", "choose_steps", "reaches", "refine_steps"]
 
 Granularity = int | Literal["auto"]
 
@@ -47,6 +47,11 @@ def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
             return space
         space = finer
     return refine_steps(space, constraints)
+
+
+def reaches(space: SearchSpace, constraints: Constraints, step: int) -> bool:
+    """Whether the constraints can be reached in steps of `step`."""
+    return not unreachable(space.at([step] * len(space.choices)), constraints)
 
 
 def _lost(space: SearchSpace, constraints: Constraints) -> float:

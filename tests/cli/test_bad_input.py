@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from nasopt.cli.main import application
-from tests.small import Net, chain
+from tests.small import CUSTOM, Net, chain
 
 DROP = ["--flops-drop", "0.2", "--generations", "1", "--no-latency"]
 COMPRESS = ["compress", "net.onnx", "-o", "small.onnx", *DROP]
@@ -58,6 +60,13 @@ def quantised() -> bytes:
 def half() -> bytes:
     net = Net(x=(1, 3, 6, 6), dtype=TensorProto.FLOAT16)
     return net.model(net.op("Relu", net.conv("x", "a", 3, 4))).SerializeToString()
+
+
+def unheard_of() -> bytes:
+    net = Net(x=(1, 3, 6, 6))
+    model = net.model(net.conv(net.op("Strange", "x", domain=CUSTOM), "a", 3, 4), imports=[CUSTOM])
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info(model.graph.output[0].name, TensorProto.FLOAT, (1, 4, 6, 6)))
+    return model.SerializeToString()
 
 
 def open_size() -> bytes:
@@ -146,18 +155,27 @@ def test_a_model_that_is_not_understood(folder: Path, name: str, verb: str) -> N
     refused(folder, COMPRESS if verb == "compress" else [verb, "net.onnx"], code, said)
 
 
+def test_an_operator_that_nobody_can_run_is_named_whatever_was_asked(folder: Path) -> None:
+    (folder / "net.onnx").write_bytes(unheard_of())
+    for kind in ("flops", "params"):
+        refused(folder, ["compress", "net.onnx", "-o", "small.onnx", f"--{kind}-drop", "0.2"], 4, "ONNX Runtime cannot load it")
+
+
 @pytest.mark.parametrize("name", LINES)
 def test_what_cannot_be_done(folder: Path, name: str) -> None:
     refused(folder, *LINES[name])
 
 
 def test_a_directory_that_cannot_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "folder")  # nothing is forbidden to root
+    def forbid(dir: Path) -> None:  # noqa: A002  nothing is forbidden to root
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", forbid)
     refused(folder, ["compress", "net.onnx", "-o", "folder/small.onnx", *DROP], 2, "not writable")
 
 
 def test_a_place_that_nobody_can_write(folder: Path) -> None:
-    refused(folder, ["compress", "net.onnx", "-o", "/proc/small.onnx", *DROP], 2, "/proc")
+    refused(folder, ["compress", "net.onnx", "-o", "/proc/small.onnx", *DROP], 2, "/proc/small.onnx: its directory is not writable")
 
 
 @pytest.mark.parametrize("name", ["truncated", "external data missing", "quantised"])

@@ -46,6 +46,11 @@ def test_json_and_quiet_work_from_the_file(configured):
     assert configured("flops-drop = 0.2\nquiet = true").stdout == ""
 
 
+def test_a_file_may_hold_tables_for_other_verbs(configured, verbs):
+    assert configured("[inspect]\nruns = 7\n[compress]\nflops-drop = 0.2").exit_code == 0
+    assert verbs.options("compress")["flops_drop"] == 0.2
+
+
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
@@ -53,7 +58,9 @@ def test_json_and_quiet_work_from_the_file(configured):
         ("[compress]\nflops_dorp = 0.2", "unknown key 'flops_dorp'; the closest is 'flops-drop'"),
         ("config = 'other.toml'", "unknown key 'config'"),
         ("help = true", "unknown key 'help'"),
-        ("[inspect]\nverbose = 1", "unknown key 'inspect'"),
+        ("[inspekt]\nverbose = 1", "unknown key 'inspekt'"),
+        ("inspect = 1", "unknown key 'inspect'"),
+        ("generations = 1.5", "nasopt.toml: generations: 1.5 is not a whole number"),
         ("compress = 1", "must be a table"),
         ("flops-drop = 13", "13 means 0.13?"),
         ("flops-drop = true", "flops-drop must not be true or false"),

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from nasopt.errors import ModelNotSupportedError, UsageError
-from nasopt.graphs.model_file import check_writable, content_hash, external_files, file_bytes, read_model, write_atomically, write_model
+from nasopt.graphs.model_file import content_hash, external_files, file_bytes, read_model, write_model
 from tests.small import chain
 
 
@@ -83,28 +83,6 @@ def test_no_such_file(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    write_atomically(path, b"first")
-    write_atomically(path, b"second")
-    assert path.read_bytes() == b"second"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "out"
-    path.write_bytes(b"before")
-
-    def fail(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"after")
-    assert path.read_bytes() == b"before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_model_above_the_limit_is_written_with_its_weights_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasopt.graphs.model_file.PROTOBUF_LIMIT", 100)
     model = chain()
@@ -121,18 +99,3 @@ def _saving_all(save: object) -> object:
         save(*args, **{**options, "size_threshold": 0})  # type: ignore[operator]
 
     return call
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_where_nothing_can_be_written(force: bool, tmp_path: Path) -> None:
-    (tmp_path / "there").touch()
-    check_writable(tmp_path / "new", force=force)
-    if force:
-        check_writable(tmp_path / "there", force=True)
-    else:
-        with pytest.raises(UsageError, match="exists already; --force overwrites it"):
-            check_writable(tmp_path / "there", force=False)
-    with pytest.raises(UsageError, match="is a directory"):
-        check_writable(tmp_path, force=force)
-    with pytest.raises(UsageError, match="its directory does not exist"):
-        check_writable(tmp_path / "none" / "out", force=force)

@@ -69,11 +69,11 @@ def test_a_foreign_activation_keeps_its_shape(tmp_path: Path) -> None:
     assert nasopt.inspect(path).cost.macs == 64 * 9 * (3 * 16 + 16 * 4)
 
 
-def test_a_drop_of_macs_that_cannot_be_counted_is_refused(tmp_path: Path) -> None:
+def test_a_drop_of_macs_behind_what_nobody_can_run_is_refused(tmp_path: Path) -> None:
     path = network(tmp_path / "net.onnx", "b = com.microsoft.QuickGelu(a)", "b")
     model = onnx.load(path)
     model.graph.node[1].op_type = "Unheard"
     onnx.save(model, path)
-    with pytest.raises(ModelNotSupportedError, match="cannot be counted"):
+    with pytest.raises(ModelNotSupportedError, match=r"ONNX Runtime cannot load it: .*Unheard"):
         compressed(path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["net.onnx"]
