@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "explain", "inspect", "verify"})
 
 __all__ = [
+    "Answer",
     "ApplyResult",
     "BenchResult",
     "Check",
@@ -37,6 +38,7 @@ __all__ = [
     "NasoptError",
     "NodeCost",
     "Repair",
+    "Sample",
     "TensorInfo",
     "UsageError",
     "VerificationError",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from nasopt.results import (
+        Answer,
         ApplyResult,
         BenchResult,
         Check,
@@ -88,6 +91,7 @@ if TYPE_CHECKING:
         LayerFit,
         NodeCost,
         Repair,
+        Sample,
         TensorInfo,
         VerifyResult,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = [
+    "Answer",
     "ApplyResult",
     "BenchResult",
     "Check",
@@ -28,6 +29,7 @@ __all__ = [
     "LayerFit",
     "NodeCost",
     "Repair",
+    "Sample",
     "TensorInfo",
     "VerifyResult",
 ]
@@ -230,6 +232,32 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one network answers to one input."""
+
+    classes: tuple[tuple[int, float], ...] = ()
+    """The best classes and their scores, best first: probabilities, unless the network scores each class for itself."""
+    picture: bytes | None = None
+    """A PNG of what is a heatmap, a mask or an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An input that was held out, and what the original and the result answer to it."""
+
+    output: str
+    """The output that is shown."""
+    kind: str
+    """``class``, ``heatmap``, ``mask`` or ``image``."""
+    picture: bytes | None
+    """A PNG of the input; None where it is no image."""
+    before: Answer
+    after: Answer
+    likeness: float
+    """1 where both answer the same. Class: 1 or 0, of the best one. Mask: the share of pixels of the same class. Else the correlation."""
+
+
+@dataclass(frozen=True, slots=True)
 class CompressResult:
     path: Path
     output: Path | None
@@ -263,6 +291,8 @@ class CompressResult:
     command: str = ""
     notes: tuple[str, ...] = ()
     """What a clock or a measurement decided, and warnings worth a line."""
+    samples: tuple[Sample, ...] = ()
+    """Inputs to look at with both answers; none where the outputs are nothing to look at."""
 
     @property
     def exit_code(self) -> int:
