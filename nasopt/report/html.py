@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from nasopt import __version__
-from nasopt.report import svg
+from nasopt.report import samples, svg
 from nasopt.report.units import byte_size, change, count, less, milliseconds, percent, plural
 from nasopt.results import MACS_DEFINITION
 
@@ -33,15 +33,16 @@ def page(result: CompressResult) -> str:
         A complete HTML document.
     """
     style = resources.files("nasopt.report").joinpath("templates/page.css").read_text(encoding="utf-8")
-    sections = [_header(result), _figures(result), _costs(result), _front(result), _channels(result.groups), _frozen(result.frozen)]
-    sections += [_latency(result.latency), _repair(result.repair), _verification(result.verification), _making(result)]
+    sections = [_header(result), _figures(result), _costs(result), _samples(result), _front(result)]
+    sections += [_channels(result.groups), _frozen(result.frozen), _latency(result.latency), _repair(result.repair)]
+    sections += [_verification(result.verification), _making(result)]
     body = "\n".join(section for section in sections if section)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>{_text(result.path.name)}: nasopt report</title>
 <style>
 {style}</style>
@@ -111,6 +112,13 @@ def _costs(result: CompressResult) -> str:
         drop = result.asked.get(asked.get(name, ""))
         rows.append((name, f"{before:,}", f"{after:,}", _minus(change(before, after)), "" if drop is None else _minus(less(drop))))
     return _section("Before and after", "", f'<div class="scroll">{_table(("", "before", "after", "change", "asked"), rows)}</div>')
+
+
+def _samples(result: CompressResult) -> str:
+    if not result.samples:
+        return ""
+    source = "" if result.repair is None else result.repair.inputs
+    return _section("Samples", samples.lead(result.samples, source), samples.cards(result.samples), long=True)
 
 
 def _front(result: CompressResult) -> str:

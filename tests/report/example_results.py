@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasopt.results import (
+    Answer,
     BenchResult,
     Check,
     CompressResult,
@@ -23,6 +24,7 @@ from nasopt.results import (
     LayerFit,
     NodeCost,
     Repair,
+    Sample,
     TensorInfo,
     VerifyResult,
 )
@@ -124,6 +126,17 @@ RESNET = CompressResult(
     command="nasopt compress models/resnet56.onnx --flops-drop 0.135 --params-drop 0.1 --seed 7 -o out/resnet56-small.onnx",
     notes=("generations were bounded by the clock: 60 of at most 200", "latency was measured on a machine with 2 cores"),
 )
+# What a PNG holds is not the report's business.
+_INPUT, _BEFORE, _AFTER = (b"\x89PNG" + bytes([number]) * 90 for number in (1, 2, 3))
+CLASSES = (
+    Sample("logits", "class", _INPUT, Answer(((5, 0.9876), (3, 0.01), (0, 0.0))), Answer(((5, 0.75), (3, 0.2), (1, 0.05))), 1.0),
+    Sample("logits", "class", _INPUT, Answer(((8, 1.0), (1, 0.0), (2, 0.0))), Answer(((1, 0.6), (8, 0.4), (2, 0.0))), 0.0),
+    Sample("logits", "class", None, Answer(((0, 1.25), (1, -0.5))), Answer(((0, 1.0), (1, 0.0))), 1.0),
+)
+MASKS = tuple(Sample("mask", "mask", _INPUT, Answer(picture=_BEFORE), Answer(picture=_AFTER), likeness) for likeness in (0.95, 0.85))
+HEATMAPS = (Sample("heat", "heatmap", None, Answer(picture=_BEFORE), Answer(picture=_AFTER), 0.9376),)
+IMAGES = (Sample("clean", "image", _INPUT, Answer(picture=_BEFORE), Answer(picture=_AFTER), 0.5),)
+SHOWN = replace(RESNET, samples=CLASSES)
 DRY = replace(
     RESNET, output=None, script=None, latency=None, verification=None, repair=None, notes=(), edits=(), frozen=(), front=RESNET.front[:1]
 )
