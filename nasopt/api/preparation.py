@@ -9,7 +9,7 @@ from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Units, couple, solve
 from nasopt.mutations import MUTATIONS, Edit, apply_edit
-from nasopt.mutations.importance import DEFAULT, WITH_DATA, Evidence, rank
+from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, WITH_DATA, Evidence, rank
 from nasopt.mutations.space import SearchSpace
 from nasopt.runtime.grams import gather
 from nasopt.runtime.observe import observe
@@ -60,13 +60,21 @@ def compile_space(
     coupling = couple(graph, preserve)
     units = solve(coupling)
     observed = {}
-    if importance in (DEFAULT, WITH_DATA) and units.groups and not _has_statistics(graph):
+    if importance in (DEFAULT, WITH_DATA, *BY_DERIVATIVES) and units.groups and not _has_statistics(graph):
         axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
         observed = observe(graph, axes, inputs or (random_inputs(graph, seed + number) for number in range(NOISE)))
     grams = {}
     if importance == WITH_DATA and inputs:
         grams = gather(graph, inputs, progress=lambda share, node: report("observe", share, node) if report else None)
-    rankings = rank(importance, Evidence(coupling, units, observed, grams))
+    derivatives = {}
+    if importance in BY_DERIVATIVES and inputs:
+        from nasopt.runtime.fisher import gate_derivatives, weight_derivatives  # PyTorch: only who asks for it needs it
+
+        gather_by = gate_derivatives if importance == "fisher" else weight_derivatives
+        derivatives[importance] = gather_by(
+            units, inputs, seed=seed, progress=lambda share, what: report("observe", share, what) if report else None
+        )
+    rankings = rank(importance, Evidence(coupling, units, observed, grams, derivatives))
     return units, SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
 
 

@@ -1,4 +1,4 @@
-"""How much each unit matters, without data.
+"""How much each unit matters, without data and with it.
 
 A measure ranks the units of every group and says how much is lost with the first one, the first two, … in a currency that is the same
 for all groups. Which measure is the default was decided by measurement (`benchmarks/importances.py`, quoted in docs/benchmarks.md),
@@ -20,11 +20,14 @@ from nasopt.graphs.channels import Coupling
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.units import Units
 from nasopt.mutations.elimination import eliminate
+from nasopt.mutations.gates import by_derivatives
 from nasopt.mutations.meanfield import MeanField, Observed, mean_field, orientation, through
 
-__all__ = ["DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
+__all__ = ["BY_DERIVATIVES", "DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
 
 DEFAULT, WITH_DATA = "meanfield", "surgery"
+BY_DERIVATIVES = ("fisher", "taylor")
+"""Measures that need `Evidence.derivatives`, each its own."""
 
 FLATTEN = 0.2
 """Settled by `benchmarks/settings.py`, on 2,000 training images of CIFAR-10 with two ResNets: best of 0, 0.1, 0.2, 0.3, 0.5 and 1."""
@@ -62,12 +65,14 @@ class Evidence:
         observed: mean and variance per channel of values as they were seen on synthetic inputs, where the network holds no statistics
             of its own.
         grams: second moments of what products read, on the user's inputs (`nasopt.runtime.grams.gather`).
+        derivatives: by each unit, on the user's inputs, under the name of the measure that asks for them (`nasopt.runtime.fisher`).
     """
 
     coupling: Coupling
     units: Units
     observed: Observed = field(default_factory=dict)
     grams: Mapping[str, Floats] = field(default_factory=dict)
+    derivatives: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -205,6 +210,27 @@ def _surgery(evidence: Evidence) -> list[Ranking]:
     return rankings
 
 
+def _by_derivatives(name: str) -> Measure:
+    """What the outputs feel of each unit (`gates`); losses add up, as in the papers. Needs data and PyTorch.
+
+    Groups of which nothing is known are ranked by `_meanfield`; to lose all of such a group counts as losing the outputs' variance.
+    """
+
+    def measure(evidence: Evidence) -> list[Ranking]:
+        if name not in evidence.derivatives:
+            raise UsageError(f"--importance {name}: looks at what the network sees; bring inputs with --data")
+        rankings = []
+        estimates = by_derivatives(evidence.units, evidence.derivatives[name])
+        for group, found, fallback in zip(evidence.units.groups, estimates, _meanfield(evidence), strict=True):
+            if found is None:
+                rankings.append(Ranking(fallback.order, fallback.loss / fallback.whole, 1.0))
+            else:
+                rankings.append(Ranking(group.units[found[0]], found[1], float(found[1][-1])))
+        return rankings
+
+    return measure
+
+
 def _damage_forms(evidence: Evidence) -> Iterator[Floats]:
     """For each group the quadratic form (units × units) of the damage."""
     units, field = evidence.units, evidence.field
@@ -283,4 +309,5 @@ IMPORTANCES: dict[str, Measure] = {
     "lamp": _additive(_lamp),
     "meanfield": _meanfield,
     "surgery": _surgery,
+    **{name: _by_derivatives(name) for name in BY_DERIVATIVES},
 }

@@ -69,6 +69,10 @@ class OutputLoss:
             given, wanted = (_scores(value, self.axis) for value in (given, wanted))
         return ((given - wanted).square() * self.scale).mean()
 
+    def coordinates(self, value: Tensor) -> Tensor:
+        """Where a value stands: the loss is the mean of square differences of these."""
+        return (_scores(value, self.axis) if self.kind == "probabilities" else value) * self.scale.sqrt()
+
 
 def output_losses(answers: Mapping[str, Sequence[Array]], origin: str = "model") -> list[OutputLoss]:
     """A loss for every output that says something.

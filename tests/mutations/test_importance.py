@@ -12,7 +12,8 @@ from onnx import numpy_helper
 from nasopt.errors import UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import couple, solve
-from nasopt.mutations.importance import DEFAULT, IMPORTANCES, Evidence, Ranking, rank
+from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, IMPORTANCES, WITH_DATA, Evidence, Ranking, rank
+from nasopt.runtime.fisher import gate_derivatives, weight_derivatives
 from nasopt.runtime.grams import gather
 from nasopt.runtime.sessions import random_inputs
 from tests.generated import random_network
@@ -24,8 +25,9 @@ DEAD = 5
 def evidence_of(model: onnx.ModelProto) -> Evidence:
     graph = Graph(model)
     coupling = couple(graph)
-    grams = gather(graph, [random_inputs(graph, seed) for seed in range(8)])
-    return Evidence(coupling, solve(coupling), grams=grams)
+    units, inputs = solve(coupling), [random_inputs(graph, seed) for seed in range(8)]
+    derivatives = {"fisher": gate_derivatives(units, inputs), "taylor": weight_derivatives(units, inputs)}
+    return Evidence(coupling, units, grams=gather(graph, inputs), derivatives=derivatives)
 
 
 def silenced(model: onnx.ModelProto, weights: Sequence[tuple[str, int]]) -> onnx.ModelProto:
@@ -80,9 +82,16 @@ def test_orders_are_permutations_and_losses_ascend(name: str, seed: int) -> None
 
 
 def test_an_unknown_measure_is_refused_and_the_known_ones_named() -> None:
-    with pytest.raises(UsageError, match=r"--importance taylor: unknown; choose one of .*meanfield"):
-        rank("taylor", evidence_of(with_dead_channels()))
+    with pytest.raises(UsageError, match=r"--importance hessian: unknown; choose one of .*meanfield"):
+        rank("hessian", evidence_of(with_dead_channels()))
     assert DEFAULT in IMPORTANCES
+
+
+@pytest.mark.parametrize("name", [WITH_DATA, *BY_DERIVATIVES])
+def test_measures_that_need_data_say_so_in_one_line(name: str) -> None:
+    coupling = couple(Graph(with_dead_channels()))
+    with pytest.raises(UsageError, match=rf"^--importance {name}: looks at what the network sees; bring inputs with --data$"):
+        rank(name, Evidence(coupling, solve(coupling)))
 
 
 def pair(second: float) -> Ranking:
