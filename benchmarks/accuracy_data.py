@@ -120,38 +120,75 @@ def _cases(task: Task, count: int, part: Part, limit: int | None) -> Array:
 
 
 def _cifar10(run: Run, part: Part, limit: int | None) -> dict[str, float]:
-    pixels, labels = cifar10("train" if part == "choose" else "test", limit)
-    right = run(batches(pixels, CIFAR_MEAN, CIFAR_STD)).argmax(1) == labels
-    return {"accuracy": float(right.mean()), "count": len(labels)}
+    right = image_hits(run, "train" if part == "choose" else "test", limit)
+    return {"accuracy": float(right.mean()), "count": len(right)}
+
+
+def image_hits(run: Run, split: str = "test", limit: int | None = None) -> Array:
+    """Which images of CIFAR-10 are named right."""
+    pixels, labels = cifar10(split, limit)
+    hits: Array = run(batches(pixels, CIFAR_MEAN, CIFAR_STD)).argmax(1) == labels
+    return hits
 
 
 def _imagenet(run: Run, part: Part, limit: int | None) -> dict[str, float]:
-    pixels = decoded("imagenet_sample_1000", _joined)
-    labels = _cases("imagenet", len(pixels), part, limit)
-    top = np.argsort(-run(batches(pixels[labels], 127.0, 128.0)), 1)[:, :5]
-    hits = top == labels[:, None]
-    return {"accuracy": float(hits[:, 0].mean()), "top5": float(hits.any(1).mean()), "count": len(labels)}
+    hits = photograph_hits(run, _cases("imagenet", len(photographs()), part, limit))
+    return {"accuracy": float(hits[:, 0].mean()), "top5": float(hits.any(1).mean()), "count": len(hits)}
+
+
+def photographs() -> Array:
+    """The pixels of a thousand photographs; the first shows class 0, the last class 999."""
+    return decoded("imagenet_sample_1000", _joined)
+
+
+def photograph_hits(run: Run, cases: Array) -> Array:
+    """Of some photographs, which of the five likeliest classes is the right one, likeliest first."""
+    top = np.argsort(-run(batches(photographs()[cases], 127.0, 128.0)), 1)[:, :5]
+    hits: Array = top == cases[:, None]
+    return hits
 
 
 def _lfw(run: Run, part: Part, limit: int | None) -> dict[str, float]:
-    """Cosine of embeddings joined with those of the mirror image; the threshold is chosen on four folds, measured on the fifth."""
-    pixels = decoded("lfw_pairs_a", _joined)
+    _, same, fold = face_pairs()
+    cases = _cases("lfw", len(same), part, limit)
+    same, fold = same[cases], fold[cases]
+    cosine = face_cosines(run, cases)
+    hits = pair_hits(cosine, same, fold)
+    auc = float((cosine[same][:, None] > cosine[~same][None]).mean())
+    return {"accuracy": float(np.mean([hits[fold == k].mean() for k in np.unique(fold)])), "auc": auc, "count": len(same)}
+
+
+def faces() -> Array:
+    """The pixels of all faces of LFW's pairs."""
+    return decoded("lfw_pairs_a", _joined)
+
+
+def face_pairs() -> tuple[Array, Array, Array]:
+    """Pairs of faces, whether both show one person, and the fold of each; no person is in two folds."""
     with np.load(_images("lfw_pairs_a")) as z:
-        cases = _cases("lfw", len(z["same"]), part, limit)
-        pairs, same, fold = z["pairs"][cases], z["same"][cases].astype(bool), z["fold"][cases]
+        return z["pairs"], z["same"].astype(bool), z["fold"]
+
+
+def face_cosines(run: Run, cases: Array) -> Array:
+    """Cosine of the embeddings of two faces, each joined with that of the mirror image."""
+    pairs = face_pairs()[0][cases]
     wanted, at = np.unique(pairs, return_inverse=True)
     at = at.reshape(pairs.shape)
-    faces = pixels[wanted]
-    vectors = np.concatenate([run(batches(faces, 127.5, 128.0)), run(batches(faces[:, :, ::-1], 127.5, 128.0))], 1)
+    pixels = faces()[wanted]
+    vectors = np.concatenate([run(batches(pixels, 127.5, 128.0)), run(batches(pixels[:, :, ::-1], 127.5, 128.0))], 1)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine = (vectors[at[:, 0]] * vectors[at[:, 1]]).sum(1)
-    thresholds, accuracies = np.linspace(-1, 1, 2001), []
+    cosine: Array = (vectors[at[:, 0]] * vectors[at[:, 1]]).sum(1)
+    return cosine
+
+
+def pair_hits(cosine: Array, same: Array, fold: Array) -> Array:
+    """Which pairs are told right; the threshold is chosen on all folds but the pair's own."""
+    thresholds, hits = np.linspace(-1, 1, 2001), np.empty(len(same), bool)
     said = (cosine[None] > thresholds[:, None]) == same[None]
-    for k in range(5):
+    for k in np.unique(fold):
         best = int(said[:, fold != k].mean(1).argmax())
-        accuracies.append(said[best, fold == k].mean())
-    auc = float((cosine[same][:, None] > cosine[~same][None]).mean())
-    return {"accuracy": float(np.mean(accuracies)), "auc": auc, "count": len(same)}
+        hits[fold == k] = said[best, fold == k]
+    return hits
 
 
 # -- pixels
