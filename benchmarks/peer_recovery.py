@@ -124,10 +124,10 @@ def _measured(network: str, drop: float, importance: str, ranking: str, draw: in
         result, kept = write_weights(student.model, done.tensors), done.kept
         spent["distillation"] = time.process_time() - begun
     found, base = hits(result.SerializeToString(), network, draw, column.limit), base_hits(network, draw, column.limit)
-    lost, error = points_lost(base, found)
+    lost, uncertainty = points_lost(base, found)
     row = {
         **head, "reached": 1 - macs(model) / macs(whole), "accuracy": 100 * float(found.mean()), "error": standard_error(found),
-        "lost": lost, "lost_error": error, "latency": compare(model_path(network), result, random_inputs(original, draw)).ratio,
+        "lost": lost, "lost_error": uncertainty, "latency": compare(model_path(network), result, random_inputs(original, draw)).ratio,
         "kept": kept, "cpu_seconds": sum(spent.values()), "cpu_seconds_of": spent, "count": len(found), "hits": pack(found),
     }  # fmt: skip
     say({name: value for name, value in row.items() if name != "hits"})
