@@ -232,6 +232,33 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Labelled:
+    """Accuracy on the held-out inputs, for which labels were given."""
+
+    inputs: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A candidate that was built, repaired and measured before the choice was made."""
+
+    macs: int
+    steps: tuple[int, ...]
+    """Granularities of its groups, in channels."""
+    predicted: float
+    """Its damage as the surrogate saw it when it was chosen for measurement: an estimate of `divergence`, or of what `metric` loses."""
+    divergence: float | None
+    """Squared error of its outputs over their variance, on inputs that were held out; None where there were none."""
+    metric: float | None
+    """What the user's metric gave."""
+    latency: float | None
+    """Time after / before."""
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What one network answers to one input."""
 
@@ -291,6 +318,12 @@ class CompressResult:
     command: str = ""
     notes: tuple[str, ...] = ()
     """What a clock or a measurement decided, and warnings worth a line."""
+    measured: tuple[Measured, ...] = ()
+    """Candidates that were measured before the choice was made, in that order."""
+    metric: float | None = None
+    """What the user's metric gives for the model that was read."""
+    labelled: Labelled | None = None
+    """None where no labels were given."""
     samples: tuple[Sample, ...] = ()
     """Inputs to look at with both answers; none where the outputs are nothing to look at."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import onnx
 
-from nasopt.api.repair import Repaired, finetune, repair, untouched
+from nasopt.api.repair import Lesson, Repaired, finetune, repair, untouched
 from nasopt.api.request import Request
 from nasopt.api.verify import verify_edits
 from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, VerificationError
@@ -16,7 +16,6 @@ from nasopt.mutations import MUTATIONS, Edit
 from nasopt.mutations.script import refer_to_script
 from nasopt.mutations.space import SearchSpace
 from nasopt.results import Check, Latency, Repair, VerifyResult
-from nasopt.runtime.calibration import Calibration
 from nasopt.runtime.latency import compare
 from nasopt.runtime.sessions import random_inputs
 from nasopt.runtime.verify import check_result
@@ -24,7 +23,11 @@ from nasopt.search.allocate import Allocation, allocate
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity
 
-__all__ = ["Candidate", "coarser", "find", "finish"]
+__all__ = ["Candidate", "coarser", "find", "finish", "realise", "search"]
+
+
+TIME_LIMIT = 8.0
+"""Seconds for one search where nobody says how long; the default 60 generations take about one on most networks."""
 
 
 @dataclass(frozen=True)
@@ -39,31 +42,26 @@ class Candidate:
     repair: Repair | None
 
 
-def find(
-    request: Request,
-    original: Graph,
-    space: SearchSpace,
-    constraints: Constraints,
-    first: tuple[Edit, ...],
-    granularity: Granularity,
-    *,
-    measure: bool,
-) -> Candidate:
-    """Searches at a granularity, builds the answer with its inherited weights, verifies and times it."""
+def search(request: Request, space: SearchSpace, constraints: Constraints, granularity: Granularity | None) -> Allocation:
+    """Searches at a granularity; None takes the steps that the space has."""
 
     def on_generation(done: int) -> None:
         request.report("search", done / max(request.generations, 1), f"generation {done}")
 
-    allocation = allocate(
+    return allocate(
         space,
         constraints,
         granularity=granularity,
         seed=request.seed,
         generations=request.generations,
-        time_limit=request.time_limit,
+        time_limit=TIME_LIMIT if request.time_limit is None and request.clock else request.time_limit,
         best_effort=request.best_effort,
         on_generation=on_generation,
     )
+
+
+def realise(request: Request, original: Graph, allocation: Allocation, first: tuple[Edit, ...], *, measure: bool) -> Candidate:
+    """Builds what was found with its inherited weights, verifies and times it."""
     prune = allocation.space.edit(allocation.kept.tolist())
     edits = [*first, *([prune] if prune.detail["groups"] else [])]
     request.report("verify", None, "structural edit against the masked original")
@@ -74,6 +72,19 @@ def find(
         request.report("measure", None, "latency before and after")
         latency = compare(original.model, model, random_inputs(original, request.seed), threads=request.threads)
     return Candidate(allocation, tuple(edits), model, verification, latency, None)
+
+
+def find(
+    request: Request,
+    original: Graph,
+    space: SearchSpace,
+    constraints: Constraints,
+    first: tuple[Edit, ...],
+    granularity: Granularity,
+) -> Candidate:
+    """Searches at a granularity, builds the answer with its inherited weights, verifies and times it."""
+    allocation = search(request, space, constraints, granularity)
+    return realise(request, original, allocation, first, measure=request.measure_latency)
 
 
 def coarser(
@@ -88,7 +99,7 @@ def coarser(
     """A result in finer steps turned out slower than its input: the target's own step, if it reaches the drop, may not be."""
     assert slow.latency is not None
     try:
-        coarse = find(request, original, space, constraints, first, CPU_STEP, measure=True)
+        coarse = find(request, original, space, constraints, first, CPU_STEP)
     except ConstraintUnreachableError:
         notes.append(f"slower than its input, and the drop is out of reach in steps of {CPU_STEP}")
         return slow
@@ -101,14 +112,15 @@ def coarser(
     return slow
 
 
-def finish(request: Request, original: Graph, candidate: Candidate, calibration: Calibration | None) -> Candidate:
+def finish(request: Request, original: Graph, candidate: Candidate, lesson: Lesson | None, mended: Repaired | None = None) -> Candidate:
     """Repairs the weights, folds norms if that was asked, and checks the model that will be written.
 
     Args:
         request: what was asked for.
         original: the network as it was read.
         candidate: from `find`.
-        calibration: inputs to repair with; None where that is not wanted.
+        lesson: what to repair with; None where that is not wanted.
+        mended: the repair, where it has been done already.
 
     Raises:
         VerificationError: the result is not what it should be.
@@ -117,16 +129,17 @@ def finish(request: Request, original: Graph, candidate: Candidate, calibration:
     allocation, edits, model = candidate.allocation, list(candidate.edits), candidate.model
     record, checks = None, candidate.verification
     removed = allocation.space.removed(allocation.kept.tolist())
-    if calibration is not None and removed.any():
+    if lesson is not None and removed.any():
         units, threads = allocation.space.units, request.threads
-        request.report("repair", None, calibration.source)
-        if request.compensate:
-            mended = repair(units, removed, model, calibration, threads=threads, report=request.report)
-        else:
-            mended = untouched(units, model, calibration, threads=threads)
+        if mended is None:
+            request.report("repair", None, lesson.calibration.source)
+            if request.compensate:
+                mended = repair(units, removed, model, lesson, threads=threads, report=request.report)
+            else:
+                mended = untouched(model, lesson, threads=threads)
         if request.finetune.wanted:
-            request.report("distil", None, calibration.source)
-            mended = finetune(units, mended, calibration, request.finetune, seed=request.seed, threads=threads, report=request.report)
+            request.report("distil", None, lesson.calibration.source)
+            mended = finetune(mended, lesson, request.finetune, seed=request.seed, threads=threads, report=request.report)
         if mended.edit is not None and not _sound(original, mended.model, request):
             # Weights that fit what they were fitted on, and overflow elsewhere.
             mended = Repaired(model, None, replace(mended.record, after=mended.record.before, kept=False, distilled_steps=0))

@@ -7,11 +7,13 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+from onnx import ModelProto
 
-from nasopt.api.candidate import coarser, find, finish
+from nasopt.api.candidate import coarser, find, finish, realise
+from nasopt.api.choice import choose
 from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.records import cost_of, notes_on
-from nasopt.api.repair import ENOUGH
+from nasopt.api.repair import ENOUGH, Lesson, lesson
 from nasopt.api.request import Finetune, Progress, Request, check_request
 from nasopt.api.writing import front, write_result
 from nasopt.errors import ModelNotSupportedError, UsageError, VerificationError
@@ -23,10 +25,13 @@ from nasopt.graphs.model_file import read_model
 from nasopt.mutations import MUTATIONS
 from nasopt.mutations.importance import DEFAULT, WITH_DATA
 from nasopt.mutations.preserve import preserved
-from nasopt.results import CompressResult
+from nasopt.results import CompressResult, Labelled
 from nasopt.runtime.calibration import Calibration, read_calibration, synthetic_calibration
+from nasopt.runtime.fidelity import accuracy, answers
 from nasopt.runtime.matching import matched
+from nasopt.runtime.metric import read_metric
 from nasopt.runtime.sessions import open_session
+from nasopt.runtime.side_by_side import samples
 from nasopt.search.allocate import Allocation
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity, reaches
@@ -36,8 +41,6 @@ __all__ = ["Progress", "compress"]
 GENERATIONS = 60
 FEWEST = 16
 """Synthetic inputs below which nothing is fitted: on 10 images, all that a ResNet-50 is given, it was no gain."""
-TIME_LIMIT = 8.0
-"""Seconds; the default 60 generations take about one on most networks."""
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # networks that overflow are refused in words, not by warnings
@@ -60,12 +63,16 @@ def compress(
     data: str | Path | None = None,
     preprocess: str | Path | None = None,
     data_limit: int | None = None,
+    labels: str | Path | None = None,
+    learn_labels: bool = False,
     compensate: bool = True,
     finetune_steps: int | None = None,
     finetune_epochs: float | None = None,
     finetune_minutes: float | None = None,
     augment: Sequence[str] = (),
     checkpoint: str | Path | None = None,
+    measure: int | None = None,
+    metric: str | None = None,
     measure_latency: bool = True,
     threads: int = 1,
     pareto: str | Path | None = None,
@@ -88,20 +95,25 @@ def compress(
         granularity: the step of channel counts; ``auto`` starts at 16 and goes finer where the drop needs it.
         importance: the measure that ranks channels (`nasopt.mutations.importance.IMPORTANCES`).
         seed: of every random number.
-        generations: of the search; without it 60, and no longer than 8 s.
-        time_limit: seconds for the search.
+        generations: of a search; without it 60, and no longer than 8 s.
+        time_limit: seconds for the search, and after which no further candidate is measured.
         simplify: first fold what is computed from weights alone, then remove identities, dead branches and duplicate computations.
         fold_batchnorm: fold BatchNormalization at the end.
         data: inputs of the kind that the network sees, without labels: a ``.npy``, a ``.npz``, or a folder of images (docs/data.md);
             channels are chosen and weights are fitted on them.
         preprocess: what makes floats of images: JSON text, or the path of a JSON or TOML file.
         data_limit: use so many of them.
+        labels: a ``.npy`` file of classes, one a row of `data`: accuracy on the held-out inputs is reported.
+        learn_labels: distillation learns from the labels as well.
         compensate: fit the weights that are left to the original's answers, without `data` on synthetic inputs.
         finetune_steps: then distil the result from the original on `data`, for so many steps of 128 inputs; no labels are needed.
         finetune_epochs: … for so many rounds through the data.
         finetune_minutes: … for so long.
         augment: change the images while distilling: ``flip``, ``crop``.
         checkpoint: a file from which an interrupted distillation goes on.
+        measure: build, repair and measure so many candidates before one is chosen; with `data` or `metric` 6 without it, as many as can be
+            begun in 5 minutes.
+        metric: ``FILE.py:function``, called with the path of an ONNX file in a process of its own; the larger its number, the better.
         measure_latency: time the network before and after.
         threads: for the timing.
         pareto: a directory for models along the Pareto front.
@@ -123,16 +135,24 @@ def compress(
     begun = monotonic()
     path, output, pareto = Path(model), None if output is None else Path(output), None if pareto is None else Path(pareto)
     drops = {name: drop for name, drop in (("flops", flops_drop), ("params", params_drop), ("memory", memory_drop)) if drop is not None}
-    limit = TIME_LIMIT if generations is None and time_limit is None else time_limit
-    finetune = Finetune(finetune_steps, finetune_epochs, finetune_minutes, tuple(augment), None if checkpoint is None else Path(checkpoint))
+    kept = None if checkpoint is None else Path(checkpoint)
+    finetune = Finetune(finetune_steps, finetune_epochs, finetune_minutes, tuple(augment), kept, learn_labels)
     if finetune.wanted and data is None:
         raise UsageError("distillation needs inputs to learn from: bring them with --data")
-    if (augment or checkpoint is not None) and not finetune.wanted:
-        raise UsageError("--augment and --checkpoint belong to distillation: ask for it with --finetune-steps, -epochs or -minutes")
+    if (augment or checkpoint is not None or learn_labels) and not finetune.wanted:
+        raise UsageError(
+            "--augment, --checkpoint and --learn-labels belong to distillation: ask for it with --finetune-steps, -epochs or -minutes"
+        )
+    if (labels is not None and data is None) or (learn_labels and labels is None):
+        raise UsageError("--labels says what the inputs of --data are, and --learn-labels needs it: bring both")
     script, weights = (None, None) if output is None else (output.with_suffix(".json"), output.with_suffix(".safetensors"))
+    if measure is not None and data is None and metric is None:
+        raise UsageError("--measure compares candidates on inputs or by a metric: bring --data, or a --metric")
     request = Request(
-        path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, limit, best_effort,
-        fold_batchnorm, threads, compensate, finetune, progress or _silent,
+        path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, time_limit,
+        best_effort, fold_batchnorm, threads, compensate, finetune, measure,
+        None if metric is None else read_metric(metric), measure_latency,
+        generations is None, progress or _silent,
     )  # fmt: skip
     check_request(request, pareto, dry_run=dry_run, force=force)
 
@@ -142,27 +162,40 @@ def compress(
     base = totals(original)
     _require_countable(original, base, drops)
     first, graph = prepare(original) if simplify else ((), original)
-    calibration = _calibration(graph, data, preprocess, data_limit, seed, compensate=compensate)
+    calibration = _calibration(graph, data, preprocess, data_limit, None if labels is None else Path(labels), seed, compensate=compensate)
 
-    request.report("analyse", None, f"{len(graph.nodes)} nodes")
-    measure = importance or (DEFAULT if data is None else WITH_DATA)
-    inputs = calibration.few(ENOUGH) if calibration is not None else ()
-    units, space = compile_space(graph, standing(preserved(original, preserve), first), measure, seed, inputs, request.report)
-    constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     notes: list[str] = list(notes_on(original))
-    candidate = find(request, original, space, constraints, first, request.granularity, measure=measure_latency)
-    if candidate.latency is not None and candidate.latency.slower and granularity == "auto" and not _in_full_steps(candidate.allocation):
-        candidate = coarser(request, original, space, constraints, first, candidate, notes)
+    taught = _lesson(request, graph, calibration, notes)
+    request.report("analyse", None, f"{len(graph.nodes)} nodes")
+    ranking = importance or (DEFAULT if taught is None else WITH_DATA)
+    units, space = compile_space(
+        graph if taught is None else taught.teacher,
+        standing(preserved(original, preserve), first),
+        ranking,
+        seed,
+        calibration.few(ENOUGH) if calibration is not None else (),
+        taught.calibration.held_out if taught is not None else (),
+        widest=None if taught is None else taught.widest,
+        report=request.report,
+    )
+    constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
+    choice = None
+    if data is not None or request.metric is not None:
+        choice = choose(request, original, space, constraints, first, taught)
+        candidate = realise(request, original, choice.allocation, first, measure=measure_latency)
+        if choice.stopped_by == "time limit":
+            notes.append(f"the clock ended the measurements after {len(choice.measured)} candidates")
+    else:
+        candidate = find(request, original, space, constraints, first, request.granularity)
+        slow = candidate.latency is not None and candidate.latency.slower
+        if slow and granularity == "auto" and not _in_full_steps(candidate.allocation):
+            candidate = coarser(request, original, space, constraints, first, candidate, notes)
     allocation = candidate.allocation
     if granularity == "auto" and not _in_full_steps(allocation) and reaches(space, constraints, CPU_STEP):
         notes.append(f"--granularity {CPU_STEP} reaches this too, usually faster; finer steps keep more of what the network knows")
     if allocation.stopped_by != "generations":
         notes.append(f"the clock stopped the search after {allocation.generations} generations")
-    mending = calibration if compensate or finetune.wanted else None
-    if mending is not None and mending.synthetic and mending.count < FEWEST:
-        mending = None
-        notes.append("no repair: so large a network is not fitted on synthetic inputs in seconds; bring inputs with --data")
-    candidate = finish(request, original, candidate, mending)
+    candidate = finish(request, original, candidate, taught, None if choice is None else choice.mended)
     if compensate and candidate.repair is not None and not candidate.repair.kept:
         notes.append(f"fitting the weights on {candidate.repair.inputs} was no gain: the inherited ones were written")
     if finetune.wanted and candidate.repair is not None and not candidate.repair.distilled_steps:
@@ -170,7 +203,10 @@ def compress(
 
     result = Graph(candidate.model, original.bound, origin=str(output or path))
     _check_reached(totals(result), constraints, allocation)
-    points = front(request, allocation, original, first, None if dry_run else pareto, mending if compensate else None)
+    points = front(request, allocation, original, first, None if dry_run else pareto, taught if compensate else None)
+    labelled = None if calibration is None else _labelled(original, candidate.model, calibration, threads)
+    # Nobody knows what synthetic images should answer.
+    shown = samples(original.model, candidate.model, calibration, threads=threads) if calibration and not calibration.synthetic else ()
     written = None if dry_run else output
     if written is not None:
         request.report("write", None, str(written))
@@ -192,7 +228,7 @@ def compress(
         frozen=frozen_of(units),
         edits=tuple(MUTATIONS[edit.kind].describe(edit) for edit in candidate.edits),
         granularity=str(granularity),
-        importance=measure,
+        importance=ranking,
         saliency=max(0.0, float(space.saliency(allocation.kept[None])[0])),
         front=points,
         latency=candidate.latency,
@@ -205,6 +241,10 @@ def compress(
         reached=allocation.reached,
         command=command,
         notes=tuple(notes),
+        measured=() if choice is None else choice.measured,
+        metric=None if choice is None else choice.metric,
+        labelled=labelled,
+        samples=shown,
     )
 
 
@@ -217,13 +257,41 @@ def _silent(*_: object) -> None:
 
 
 def _calibration(
-    graph: Graph, data: str | Path | None, preprocess: str | Path | None, limit: int | None, seed: int, *, compensate: bool
+    graph: Graph,
+    data: str | Path | None,
+    preprocess: str | Path | None,
+    limit: int | None,
+    labels: Path | None,
+    seed: int,
+    *,
+    compensate: bool,
 ) -> Calibration | None:
     if data is not None:
-        return read_calibration(Path(data), graph, preprocess=preprocess, limit=limit, seed=seed)
+        return read_calibration(Path(data), graph, labels=labels, preprocess=preprocess, limit=limit, seed=seed)
     if preprocess is not None or limit is not None:
         raise UsageError(f"{'--preprocess' if preprocess is not None else '--data-limit'} says what to do with --data, which is not there")
     return matched(graph, synthetic_calibration(graph, seed=seed)) if compensate else None
+
+
+def _lesson(request: Request, graph: Graph, calibration: Calibration | None, notes: list[str]) -> Lesson | None:
+    """What the weights can be fitted to; None where that is not wanted, or would be no gain."""
+    if calibration is None or not (request.compensate or request.finetune.wanted or not calibration.synthetic):
+        return None
+    if calibration.synthetic and calibration.count < FEWEST:
+        notes.append("no repair: so large a network is not fitted on synthetic inputs in seconds; bring inputs with --data")
+        return None
+    return lesson(graph, calibration, threads=request.threads, report=request.report)
+
+
+def _labelled(original: Graph, model: ModelProto, calibration: Calibration, threads: int) -> Labelled | None:
+    """Accuracy of both networks on the held-out inputs, where their labels are known."""
+    classes = calibration.held_out_labels
+    if classes is None:
+        return None
+    before, after = (
+        accuracy(answers(one, calibration.held_out, threads=threads, origin=original.origin), classes) for one in (original.model, model)
+    )
+    return Labelled(sum(map(len, classes)), before, after)
 
 
 def _require_countable(graph: Graph, base: Totals, drops: Mapping[str, float]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasopt.api.probing import probed
+from nasopt.api.request import Progress
 from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Units, couple, solve
@@ -45,7 +47,10 @@ def compile_space(
     importance: str,
     seed: int,
     inputs: Sequence[Mapping[str, Any]] = (),
-    report: Callable[[str, float | None, str], None] | None = None,
+    judges: Sequence[Mapping[str, Any]] = (),
+    *,
+    widest: int | None = None,
+    report: Progress | None = None,
 ) -> tuple[Units, SearchSpace]:
     """Couples, solves, ranks and compiles.
 
@@ -55,6 +60,8 @@ def compile_space(
         importance: the measure that ranks channels.
         seed: of synthetic inputs.
         inputs: what the network sees, or what stands for it, once a batch; noise where there are none.
+        widest: features of a product beyond which its second moments are not taken.
+        judges: more of them, on which cuts are tried; nothing is fitted to them.
         report: is told how far it is.
     """
     coupling = couple(graph, preserve)
@@ -64,8 +71,8 @@ def compile_space(
         axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
         observed = observe(graph, axes, inputs or (random_inputs(graph, seed + number) for number in range(NOISE)))
     grams = {}
-    if importance == WITH_DATA and inputs:
-        grams = gather(graph, inputs, progress=lambda share, node: report("observe", share, node) if report else None)
+    if importance == WITH_DATA and judges:
+        grams = gather(graph, inputs, widest=widest, progress=lambda share, node: report("observe", share, node) if report else None)
     derivatives = {}
     if importance in BY_DERIVATIVES and inputs:
         from nasopt.runtime.fisher import gate_derivatives, weight_derivatives  # PyTorch: only who asks for it needs it
@@ -75,7 +82,12 @@ def compile_space(
             units, inputs, seed=seed, progress=lambda share, what: report("observe", share, what) if report else None
         )
     rankings = rank(importance, Evidence(coupling, units, observed, grams, derivatives))
-    return units, SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
+    space = SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
+    return units, probed(space, grams, judges, report or _silent) if grams else space
+
+
+def _silent(*_: object) -> None:
+    """Nobody asked what happens."""
 
 
 def _has_statistics(graph: Graph) -> bool:

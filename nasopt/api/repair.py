@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,18 +16,17 @@ from nasopt.graphs.write_back import write_weights
 from nasopt.mutations import Edit
 from nasopt.mutations.set_weights import weights_edit
 from nasopt.results import LayerFit, Repair
-from nasopt.runtime.calibration import Calibration
+from nasopt.runtime.calibration import Batches, Calibration
 from nasopt.runtime.fidelity import answers, divergence
 from nasopt.runtime.matching import restated
 from nasopt.runtime.reconstruct import reconstruct
 
-__all__ = ["ENOUGH", "Repaired", "finetune", "repair", "untouched"]
+__all__ = ["ENOUGH", "Lesson", "Repaired", "finetune", "lesson", "repair", "untouched"]
 
 Array = np.ndarray[Any, Any]
 
-WIDEST_WITHOUT_DATA = 1200
-"""Features of a product that is still fitted freely on synthetic inputs; wider ones are only scaled and shifted, to be done in seconds."""
-
+WIDEST, WIDEST_WITHOUT_DATA = 10_000, 1200
+"""Features of a product that is still fitted freely, on data and on synthetic inputs; wider ones are scaled and shifted, in seconds."""
 
 ENOUGH = 1000
 """Inputs to fit and to rank on; distillation uses all."""
@@ -47,37 +47,72 @@ class Repaired:
     record: Repair
 
 
-def repair(units: Units, removed: Mask, model: onnx.ModelProto, calibration: Calibration, *, threads: int, report: Progress) -> Repaired:
+@dataclass(frozen=True)
+class Lesson:
+    """What is there to learn from.
+
+    Attributes:
+        calibration: inputs to fit on, and others to judge by.
+        teacher: the network before pruning, as it answers them: on synthetic inputs with its norms restated.
+        norms: what was restated, by name.
+    """
+
+    calibration: Calibration
+    teacher: Graph
+    norms: Mapping[str, Array]
+
+    @property
+    def inputs(self) -> Batches:
+        """To fit and to rank on."""
+        return self.calibration.few(ENOUGH)
+
+    @property
+    def widest(self) -> int:
+        """Features of a product that is still fitted freely."""
+        return WIDEST_WITHOUT_DATA if self.calibration.synthetic else WIDEST
+
+
+def lesson(graph: Graph, calibration: Calibration, *, threads: int, report: Progress) -> Lesson:
+    """Prepares a network to be learnt from.
+
+    Args:
+        graph: the network before pruning.
+        calibration: its inputs.
+        threads: of ONNX Runtime.
+        report: is told how far it is.
+    """
+    if not calibration.synthetic:
+        return Lesson(calibration, graph, {})
+    report("observe", None, "norms restated on synthetic inputs")
+    norms = restated(graph, calibration.few(ENOUGH), threads=threads)
+    return Lesson(calibration, Graph(write_weights(graph.model, norms), graph.bound, origin=graph.origin), norms)
+
+
+def repair(units: Units, removed: Mask, model: onnx.ModelProto, lesson: Lesson, *, threads: int, report: Progress) -> Repaired:
     """Fits the weights of a pruned network, and keeps them if inputs that were not fitted are answered better.
 
     Args:
         units: of the network before pruning.
         removed: the units that were taken.
         model: the pruned network.
-        calibration: inputs to fit on, and others to judge by.
+        lesson: what to learn from.
         threads: of ONNX Runtime.
         report: is told how far it is.
     """
-    original = units.graph
-    teacher, student = original, model
-    inputs = calibration.few(ENOUGH)
-    if calibration.synthetic:
-        report("repair", None, "norms restated on synthetic inputs")
-        norms = restated(original, inputs, threads=threads)
-        teacher = Graph(write_weights(original.model, norms), original.bound, origin=original.origin)
-        student = write_weights(model, {name: _kept(norm, units.keep(name, 0, removed)) for name, norm in norms.items()})
+    teacher, calibration = lesson.teacher, lesson.calibration
+    student = write_weights(model, {name: _kept(norm, units.keep(name, 0, removed)) for name, norm in lesson.norms.items()})
     tensors, refits = reconstruct(
         teacher,
-        Graph(student, original.bound, origin=original.origin),
+        Graph(student, teacher.bound, origin=teacher.origin),
         lambda value, axis: units.keep(value, axis, removed),
-        inputs,
-        widest=WIDEST_WITHOUT_DATA if calibration.synthetic else 10_000,
+        lesson.inputs,
+        widest=lesson.widest,
         threads=threads,
         progress=lambda share, node: report("repair", share, node),
     )
-    expected = answers(teacher.model, calibration.held_out, threads=threads, origin=original.origin)
+    expected = answers(teacher.model, calibration.held_out, threads=threads, origin=teacher.origin)
     before, after = (
-        divergence(expected, answers(network, calibration.held_out, threads=threads, origin=original.origin))
+        divergence(expected, answers(network, calibration.held_out, threads=threads, origin=teacher.origin))
         for network in (student, write_weights(student, tensors))
     )
     kept = bool(tensors) and after < before
@@ -88,15 +123,12 @@ def repair(units: Units, removed: Mask, model: onnx.ModelProto, calibration: Cal
     return Repaired(fitted if kept else model, weights_edit(tensors, how) if kept else None, record)
 
 
-def finetune(
-    units: Units, mended: Repaired, calibration: Calibration, wanted: Finetune, *, seed: int, threads: int, report: Progress
-) -> Repaired:
+def finetune(mended: Repaired, lesson: Lesson, wanted: Finetune, *, seed: int, threads: int, report: Progress) -> Repaired:
     """Distils a repaired network from its original, and keeps what it learned if inputs that were held out are answered better.
 
     Args:
-        units: of the network before pruning.
         mended: the repaired network.
-        calibration: inputs to train on, and others to judge by.
+        lesson: what to learn from, on inputs that are not synthetic.
         wanted: for how long.
         seed: of batches and augmentation.
         threads: of PyTorch and ONNX Runtime.
@@ -109,7 +141,7 @@ def finetune(
     from nasopt.runtime.augment import Augment
     from nasopt.runtime.distil import distil
 
-    original = units.graph
+    original, calibration = lesson.teacher, lesson.calibration
     done = distil(
         original,
         Graph(mended.model, original.bound, origin=original.origin),
@@ -122,6 +154,7 @@ def finetune(
         threads=threads,
         checkpoint=wanted.checkpoint,
         augment=Augment.named(wanted.augment) if wanted.augment else None,
+        labels=calibration.labels if wanted.labels else None,
         progress=lambda share, said: report("distil", share, said),
     )
     if not done.kept:
@@ -135,10 +168,11 @@ def finetune(
     return Repaired(model, weights_edit(tensors, f"{method} on {calibration.source}"), record)
 
 
-def untouched(units: Units, model: onnx.ModelProto, calibration: Calibration, *, threads: int) -> Repaired:
+def untouched(model: onnx.ModelProto, lesson: Lesson, *, threads: int) -> Repaired:
     """The inherited weights as they are, with how well they answer: where distillation begins without a repair."""
-    expected = answers(units.graph.model, calibration.held_out, threads=threads, origin=units.graph.origin)
-    error = divergence(expected, answers(model, calibration.held_out, threads=threads, origin=units.graph.origin))
+    teacher, calibration = lesson.teacher, lesson.calibration
+    expected = answers(teacher.model, calibration.held_out, threads=threads, origin=teacher.origin)
+    error = divergence(expected, answers(model, calibration.held_out, threads=threads, origin=teacher.origin))
     return Repaired(model, None, Repair("inherited weights", calibration.source, calibration.synthetic, error, error, kept=False))
 
 

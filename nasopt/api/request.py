@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nasopt.errors import UsageError
 from nasopt.files import check_writable
+from nasopt.runtime.metric import Metric
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import Granularity
 
@@ -27,6 +28,7 @@ class Finetune:
         minutes: of time.
         augment: changes of images (`nasopt.runtime.augment.CHANGES`).
         checkpoint: a file from which an interrupted distillation goes on.
+        labels: whether labels join the loss.
     """
 
     steps: int | None = None
@@ -34,6 +36,7 @@ class Finetune:
     minutes: float | None = None
     augment: tuple[str, ...] = ()
     checkpoint: Path | None = None
+    labels: bool = False
 
     @property
     def wanted(self) -> bool:
@@ -59,6 +62,12 @@ class Request:
     threads: int
     compensate: bool
     finetune: Finetune
+    measure: int | None
+    """How many candidates to measure; None where the user does not say."""
+    metric: Metric | None
+    measure_latency: bool
+    clock: bool
+    """Whether the clock may end anything: not where a number of generations was asked for."""
     report: Progress
     """Is told how far it is."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from nasopt.api.repair import repair
+from nasopt.api.repair import Lesson, repair
 from nasopt.api.request import Request
 from nasopt.errors import InvalidEditError, UsageError
 from nasopt.files import write_atomically
@@ -19,7 +19,6 @@ from nasopt.mutations import Edit, apply_edit
 from nasopt.mutations.script import Script, read_script, refer_to_script
 from nasopt.mutations.set_weights import SetWeights, pack
 from nasopt.results import FrontPoint
-from nasopt.runtime.calibration import Calibration
 from nasopt.search.allocate import Allocation
 
 __all__ = ["front", "write_result"]
@@ -68,7 +67,7 @@ def front(
     original: Graph,
     first: tuple[Edit, ...],
     directory: Path | None,
-    calibration: Calibration | None,
+    lesson: Lesson | None,
 ) -> tuple[FrontPoint, ...]:
     """The front as records; with a directory, models along it are repaired and written."""
     space, kept = allocation.space, allocation.front
@@ -87,7 +86,7 @@ def front(
                 points[place] = replace(points[place], output=directory / f"{request.path.stem}-{points[place].macs}.onnx")
                 staged = Path(scratch) / f"{request.path.stem}-{points[place].macs}.onnx"
                 request.report("front", None, str(points[place].output))
-                _write_point(request, allocation, original, first, kept[place].tolist(), calibration, staged)
+                _write_point(request, allocation, original, first, kept[place].tolist(), lesson, staged)
             for part in Path(scratch).iterdir():
                 part.replace(directory / part.name)
     return tuple(points)
@@ -99,7 +98,7 @@ def _write_point(
     original: Graph,
     first: tuple[Edit, ...],
     kept: list[int],
-    calibration: Calibration | None,
+    lesson: Lesson | None,
     target: Path,
 ) -> None:
     space = allocation.space
@@ -110,8 +109,8 @@ def _write_point(
     for edit in edits:
         model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
     removed = space.removed(kept)
-    if calibration is not None and removed.any():
-        mended = repair(space.units, removed, model, calibration, threads=request.threads, report=request.report)
+    if lesson is not None and removed.any():
+        mended = repair(space.units, removed, model, lesson, threads=request.threads, report=request.report)
         model, edits = mended.model, (*edits, *([mended.edit] if mended.edit is not None else []))
     refer_to_script(model, target.with_suffix(".json"))
     write_result(request, original, edits, model, target)

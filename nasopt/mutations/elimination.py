@@ -40,6 +40,9 @@ class _Reader:
     weight: Floats
 
     def losses(self, alive: Ints) -> Floats:
+        if self.places.shape[1] == 1:  # 1×1 kernels: many units, and no blocks to solve for
+            single = self.places[alive, 0]
+            return np.asarray(np.square(self.weight[:, single]).sum(axis=0) / self.inverse[single, single])
         blocks = self._blocks(alive)
         own = self.weight[:, self.places[alive]].transpose(1, 0, 2)  # units, outputs, features
         return np.asarray(np.einsum("uof,ufo->u", own, np.linalg.solve(blocks, own.transpose(0, 2, 1))))
@@ -50,7 +53,8 @@ class _Reader:
 
     def remove(self, unit: int) -> None:
         places = self.places[unit]
-        factor = np.linalg.solve(self.inverse[np.ix_(places, places)], self.inverse[places])
+        block = self.inverse[np.ix_(places, places)]
+        factor = self.inverse[places] / block if len(places) == 1 else np.linalg.solve(block, self.inverse[places])
         self.weight = self.weight - self.weight[:, places] @ factor
         self.inverse = self.inverse - self.inverse[:, places] @ factor
 

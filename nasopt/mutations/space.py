@@ -56,6 +56,8 @@ class SearchSpace:
     kept_saliency: tuple[Floats, ...]
     steps: tuple[int, ...]
     choices: tuple[tuple[int, ...], ...]
+    whole: float = 1.0
+    """What all saliency together stands for, in the currency of the losses."""
 
     @staticmethod
     def compile(units: Units, rankings: Sequence[Ranking], steps: Sequence[int], costs: CostTable | None = None) -> SearchSpace:
@@ -70,12 +72,28 @@ class SearchSpace:
         total = max(sum(ranking.whole for ranking in rankings), 1e-300)
         kept = tuple((ranking.whole - ranking.loss[::-1]) / total for ranking in rankings)
         choices = tuple(choices_of(len(group), group.channels, step) for group, step in zip(units.groups, steps, strict=True))
-        return SearchSpace(units, costs or CostTable(units), tuple(ranking.order for ranking in rankings), kept, tuple(steps), choices)
+        orders = tuple(ranking.order for ranking in rankings)
+        return SearchSpace(units, costs or CostTable(units), orders, kept, tuple(steps), choices, total)
 
     def at(self, steps: Sequence[int]) -> SearchSpace:
         """The same space at another granularity."""
         choices = tuple(choices_of(len(group), group.channels, step) for group, step in zip(self.units.groups, steps, strict=True))
         return replace(self, steps=tuple(steps), choices=choices)
+
+    def lost(self, place: int, kept: int) -> float:
+        """What is lost where one group keeps so many units, in the currency of the losses."""
+        own = self.kept_saliency[place]
+        return float(own[-1] - own[kept]) * self.whole
+
+    def weighted(self, factors: Sequence[Floats]) -> SearchSpace:
+        """The same space with other losses.
+
+        Args:
+            factors: for each group what its losses are multiplied with, by units kept (0, 1, … all of them), or one number.
+        """
+        losses = [(own[-1] - own) * self.whole * factor for own, factor in zip(self.kept_saliency, factors, strict=True)]
+        total = max(sum(float(loss[0]) for loss in losses), 1e-300)
+        return replace(self, kept_saliency=tuple((loss[0] - loss) / total for loss in losses), whole=total)
 
     def sites(self) -> list[Site]:
         """The sites in the order of the genes."""

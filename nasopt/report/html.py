@@ -34,7 +34,7 @@ def page(result: CompressResult) -> str:
     """
     style = resources.files("nasopt.report").joinpath("templates/page.css").read_text(encoding="utf-8")
     sections = [_header(result), _figures(result), _costs(result), _samples(result), _front(result)]
-    sections += [_channels(result.groups), _frozen(result.frozen), _latency(result.latency), _repair(result.repair)]
+    sections += [_channels(result.groups), _frozen(result.frozen), _latency(result.latency), _repair(result.repair), _measured(result)]
     sections += [_verification(result.verification), _making(result)]
     body = "\n".join(section for section in sections if section)
     return f"""<!DOCTYPE html>
@@ -207,6 +207,31 @@ def _repair(repair: Repair | None) -> str:
     ]
     table = _table(("layer", "error before", "after", "what is left"), rows) if rows else ""
     return _section("Fidelity to the original", lead, f'<div class="scroll">{table}</div>')
+
+
+def _measured(result: CompressResult) -> str:
+    """The candidates that were measured, with what the surrogate predicted beside it."""
+    if not result.measured:
+        return ""
+    lead = f"{plural(len(result.measured), 'candidate')} built, repaired and measured before one was chosen. Damage: " + (
+        "what the metric loses." if result.metric is not None else "error of the outputs over their variance, on held-out inputs."
+    )
+    rows = []
+    for one in result.measured:
+        damage = one.divergence if result.metric is None or one.metric is None else result.metric - one.metric
+        rows.append(
+            (
+                "<b>chosen</b>" if one.chosen else "",
+                percent(1 - one.macs / max(result.before.macs, 1)),
+                ", ".join(map(str, one.steps)),
+                f"{one.predicted:.3g}",
+                "" if damage is None else f"{damage:.3g}",
+                "" if one.metric is None else f"{one.metric:.4g}",
+                "" if one.latency is None else f"{one.latency:.2f}",
+            )
+        )
+    table = _table(("", "MACs less", "steps", "damage predicted", "measured", "metric", "latency"), rows)
+    return _section("Measured candidates", lead, f'<div class="scroll">{table}</div>')
 
 
 def _bar(share: float) -> str:

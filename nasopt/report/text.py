@@ -266,6 +266,13 @@ def _facts(result: CompressResult, style: Style) -> list[tuple[str, str]]:
     if mended is not None:
         gain = f"output error {percent(mended.before)} -> {percent(mended.after)}" if mended.kept else "no gain, inherited weights kept"
         facts.append(("repaired", f"{gain} ({printable(mended.method)} on {printable(mended.inputs)})"))
+    if result.labelled is not None:
+        known = result.labelled
+        facts.append(("accuracy", f"{percent(known.before)} -> {percent(known.after)} on {plural(known.inputs, 'held-out input')}"))
+    if result.measured:
+        chosen = next(one for one in result.measured if one.chosen)
+        gave = "" if result.metric is None or chosen.metric is None else f", metric {result.metric:.4g} -> {chosen.metric:.4g}"
+        facts.append(("measured", f"{plural(len(result.measured), 'candidate')}, damage predicted {chosen.predicted:.3g}{gave}"))
     facts.append(("saliency", f"{percent(result.saliency)} kept ({printable(result.importance)})"))
     if result.script is not None:
         facts.append(("script", str(result.script)))

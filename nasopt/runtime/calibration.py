@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from nasopt.runtime.rows import Rows, sources
 from nasopt.runtime.sessions import open_session, run
 from nasopt.runtime.synthetic import is_image, synthetic_inputs
 
-__all__ = ["LIMIT", "Calibration", "read_calibration", "synthetic_calibration"]
+__all__ = ["LIMIT", "Batches", "Calibration", "read_calibration", "synthetic_calibration"]
 
 Array = np.ndarray[Any, Any]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -67,6 +67,8 @@ class Calibration:
         source: what reports and scripts call them.
         synthetic: made and not given.
         pixels: the first of the held-out inputs as uint8 images (count, height, width, channels); None where inputs are no images.
+        labels: of `fit`, once a batch; None where none were given.
+        held_out_labels: of `held_out`.
     """
 
     fit: Batches
@@ -75,6 +77,8 @@ class Calibration:
     source: str
     synthetic: bool
     pixels: Array | None
+    labels: tuple[Array, ...] | None = None
+    held_out_labels: tuple[Array, ...] | None = None
 
     def few(self, count: int) -> Batches:
         """The first batches to learn from, so many that they hold about `count` inputs, at least `FIT_BATCHES`."""
@@ -89,13 +93,20 @@ class Calibration:
 
 
 def read_calibration(
-    path: Path, graph: Graph, *, preprocess: str | Path | None = None, limit: int | None = None, seed: int = 0
+    path: Path,
+    graph: Graph,
+    *,
+    labels: Path | None = None,
+    preprocess: str | Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Calibration:
     """Reads inputs from a ``.npy`` or ``.npz`` file or from a folder of images (docs/data.md).
 
     Args:
         path: the file or folder.
         graph: the network.
+        labels: a ``.npy`` file of classes, one a row of the data.
         preprocess: how images are fed: JSON text, or the path of a JSON or TOML file.
         limit: inputs to draw at random from more; `LIMIT` where None.
         seed: of the draw.
@@ -127,10 +138,11 @@ def read_calibration(
         calls[name] = values.reshape(-1, *graph.bound[name])
     if all(_constant(values) for values in calls.values()):
         raise UsageError(f"{path}: all inputs are equal; nothing can be learnt from them")
+    classes = None if labels is None else _labels(labels, total)[drawn].reshape(-1, batch)
     of = f"{len(drawn):,} of {total:,}" if len(drawn) < total else f"{total:,}"
     source = f"{of} {'images' if path.is_dir() else 'inputs'} of {path.name}"
     try:
-        return _split(graph, calls, len(drawn) // batch, source=source, pixels=pixels)
+        return _split(graph, calls, len(drawn) // batch, source=source, pixels=pixels, classes=classes)
     except ModelNotSupportedError as error:
         raise UsageError(f"{path}: the network cannot be run on it: {error}") from None
 
@@ -148,14 +160,38 @@ def synthetic_calibration(graph: Graph, *, seed: int = 0) -> Calibration:
     return _split(graph, inputs, calls, source=source, pixels=pixels, synthetic=True)
 
 
-def _split(graph: Graph, calls: dict[str, Array], count: int, *, source: str, pixels: Array | None, synthetic: bool = False) -> Calibration:
+def _labels(path: Path, total: int) -> Array:
+    """Classes as integers, as many as there are inputs."""
+    if not path.is_file():
+        raise UsageError(f"--labels {path}: no such file")
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UsageError(f"--labels {path}: not a .npy file of integers ({error})") from None
+    if not isinstance(found, np.ndarray) or found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
+        raise UsageError(f"--labels {path}: must hold one integer a row of the data, in one dimension")
+    if len(found) != total:
+        raise UsageError(f"--labels {path}: holds {len(found)} labels for {total} inputs")
+    return found.astype(np.int64)
+
+
+def _split(
+    graph: Graph,
+    calls: dict[str, Array],
+    count: int,
+    *,
+    source: str,
+    pixels: Array | None,
+    synthetic: bool = False,
+    classes: Array | None = None,
+) -> Calibration:
     """Batches of inputs (calls, *bound shape): several calls together where the network takes them so. The first tenth is held out."""
     first = next(iter(graph.bound.values()), ())
     batch = first[0] if first else 1
     fitting = _AT_ONCE * batch // max(totals(graph).peak_activation_bytes, 1)
     together = max(1, min(BATCH, fitting) // batch) if _runs_batched(graph, calls) else 0
 
-    def batches(start: int, stop: int, least: int) -> Batches:
+    def batches(calls: Mapping[str, Array], start: int, stop: int, least: int) -> Batches:
         parts = max(math.ceil((stop - start) / max(together, 1)), min(least, stop - start))
         edges = [start + part * (stop - start) // parts for part in range(parts + 1)]
         return tuple(
@@ -165,7 +201,12 @@ def _split(graph: Graph, calls: dict[str, Array], count: int, *, source: str, pi
 
     held = max(1, round(count / 10))
     shown = None if pixels is None else pixels[: held * batch]
-    return Calibration(batches(held, count, FIT_BATCHES), batches(0, held, 1), count * batch, source, synthetic, shown)
+    fit, judges = (held, count, FIT_BATCHES), (0, held, 1)
+    made = Calibration(batches(calls, *fit), batches(calls, *judges), count * batch, source, synthetic, shown)
+    if classes is None:
+        return made
+    known, others = (tuple(part["labels"] for part in batches({"labels": classes}, *which)) for which in (fit, judges))
+    return replace(made, labels=known, held_out_labels=others)
 
 
 def _runs_batched(graph: Graph, calls: dict[str, Array]) -> bool:

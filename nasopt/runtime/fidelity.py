@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 
+from nasopt.errors import UsageError
 from nasopt.runtime.sessions import open_session, run
 
-__all__ = ["answers", "divergence"]
+__all__ = ["accuracy", "answers", "divergence"]
 
 Array = np.ndarray[Any, Any]
 
@@ -44,6 +45,22 @@ def divergence(expected: Sequence[Sequence[Array]], got: Sequence[Sequence[Array
         if spread > 0:
             ratios.append(float(np.square(other - target).sum()) / spread if np.isfinite(other).all() else np.inf)
     return float(np.mean(ratios)) if ratios else 0.0
+
+
+def accuracy(got: Sequence[Sequence[Array]], labels: Sequence[Array]) -> float:
+    """Share of inputs whose class is answered best, by the first output that may name classes: (inputs, classes).
+
+    Raises:
+        UsageError: no output does, or a label is beyond its classes.
+    """
+    for place in range(len(got[0]) if got else 0):
+        if all(row[place].ndim == 2 and row[place].shape == (len(own), row[place].shape[1]) for row, own in zip(got, labels, strict=True)):
+            scores, classes = _joined([row[place] for row in got]), np.concatenate(labels)
+            if scores.shape[1] > 1:
+                if classes.min() < 0 or classes.max() >= scores.shape[1]:
+                    raise UsageError(f"--labels: a label lies outside the network's classes, 0 to {scores.shape[1] - 1}")
+                return float((scores.argmax(axis=1) == classes).mean())
+    raise UsageError("--labels: the network has no output that names classes, (inputs, classes)")
 
 
 def _joined(rows: Sequence[Array]) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nasopt.graphs.graph import Graph
-from nasopt.graphs.products import products
+from nasopt.graphs.products import Product, products
 from nasopt.runtime.features import features, positions, share_of, with_constant
 from nasopt.runtime.walk import Walk
 
@@ -22,6 +23,7 @@ def gather(
     graph: Graph,
     batches: Sequence[Mapping[str, Array]],
     *,
+    widest: int | None = None,
     threads: int = 1,
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, Floats]:
@@ -30,6 +32,7 @@ def gather(
     Args:
         graph: the network.
         batches: its inputs, once a batch.
+        widest: products of more features are left out.
         threads: of ONNX Runtime.
         progress: is told the share that is done, and the node.
 
@@ -37,7 +40,7 @@ def gather(
         Node name → (groups, features + 1, features + 1), a mean over rows; the last feature is the constant 1.
     """
     found: dict[str, Floats] = {}
-    mine = products(graph)
+    mine = [product for product in products(graph) if widest is None or _width(graph, product) <= widest]
     with Walk(graph, batches, threads=threads) as walk:
         for place, product in enumerate(mine):
             if progress:
@@ -59,3 +62,8 @@ def gather(
             if np.isfinite(total).all():  # a product that is fed infinities says nothing
                 found[product.node.name] = total / max(count, 1)
     return found
+
+
+def _width(graph: Graph, product: Product) -> int:
+    shape = graph.shape(product.weight)
+    return math.prod(shape) // shape[product.outputs]

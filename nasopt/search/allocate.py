@@ -16,7 +16,7 @@ from nasopt.search.descent import descend, give_back, unreachable
 from nasopt.search.front import front_of
 from nasopt.search.granularity import CPU_STEP, Granularity, choose_steps
 
-__all__ = ["Allocation", "allocate"]
+__all__ = ["Allocation", "allocate", "predicted"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -34,6 +34,7 @@ class Allocation:
         evaluations: candidates that it scored.
         stopped_by: ``generations`` or ``time limit``.
         reached: False where no candidate satisfies the constraints and the nearest was taken.
+        shortlist: units kept per group of the best candidates, the chosen one first: (candidates, groups).
     """
 
     space: SearchSpace
@@ -44,13 +45,24 @@ class Allocation:
     evaluations: int
     stopped_by: str
     reached: bool
+    shortlist: Ints
+
+    @property
+    def predicted(self) -> float:
+        """What is lost, in the currency of the space's losses."""
+        return predicted(self.space, self.kept)
+
+
+def predicted(space: SearchSpace, kept: Ints) -> float:
+    """What one candidate loses, in the currency of the space's losses."""
+    return (1.0 - float(space.saliency(kept[None])[0])) * space.whole
 
 
 def allocate(
     space: SearchSpace,
     constraints: Constraints,
     *,
-    granularity: Granularity = "auto",
+    granularity: Granularity | None = "auto",
     seed: int = 0,
     generations: int = 60,
     time_limit: float | None = None,
@@ -62,7 +74,7 @@ def allocate(
     Args:
         space: the compiled space, at any granularity.
         constraints: what to reach.
-        granularity: ``auto``, or the step of channel counts.
+        granularity: ``auto``, or the step of channel counts; None takes the steps that the space has.
         seed: of the search.
         generations: of the search; 0 takes the greedy answer.
         time_limit: seconds for the search.
@@ -72,8 +84,8 @@ def allocate(
     Raises:
         ConstraintUnreachableError: not even the smallest network of the space satisfies the constraints.
     """
-    steps = [CPU_STEP if granularity == "auto" else granularity] * len(space.choices)
-    space = space.at(steps)
+    if granularity is not None:
+        space = space.at([CPU_STEP if granularity == "auto" else granularity] * len(space.choices))
     if granularity == "auto":
         space = choose_steps(space, constraints)
     reached = not unreachable(space, constraints)
@@ -88,18 +100,21 @@ def allocate(
         candidates += list(outcome.genomes)
         done, stopped, evaluations = outcome.generations, outcome.stopped_by, evaluations + outcome.evaluations
     genomes = np.unique(np.array(candidates), axis=0)
-    best = greedy
+    finished = greedy[None]
     if reached:
         feasible = genomes[constraints.hold(space, space.kept(genomes))]
         if not len(feasible):  # saliencies that overflow lead the descent astray: the smallest network always holds
             feasible = np.zeros((1, len(space.choices)), np.int64)
         # Steps back can lift a candidate past another: all are given theirs before the best is taken.
         ranked = feasible[np.argsort(-space.saliency(space.kept(feasible)), kind="stable")][:16]
-        finished = np.array([give_back(space, constraints, genome) for genome in ranked])
-        best = finished[int(np.argmax(space.saliency(space.kept(finished))))]
+        finished = np.unique([give_back(space, constraints, genome) for genome in ranked], axis=0)
+        finished = finished[np.argsort(-space.saliency(space.kept(finished)), kind="stable")]
+    best = finished[0]
     front = front_of(space, np.concatenate([genomes, best[None]]), chosen=best)[::-1]
     chosen = int(np.flatnonzero((front == best).all(axis=1))[0])
-    return Allocation(space, space.kept(best[None])[0], space.kept(front), chosen, done, evaluations, stopped, reached)
+    return Allocation(
+        space, space.kept(best[None])[0], space.kept(front), chosen, done, evaluations, stopped, reached, space.kept(finished)
+    )
 
 
 def _unreachable_error(space: SearchSpace, constraints: Constraints) -> ConstraintUnreachableError:

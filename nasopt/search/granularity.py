@@ -16,7 +16,7 @@ from nasopt.mutations.space import SearchSpace
 from nasopt.search.constraints import Constraints
 from nasopt.search.descent import descend, give_back, unreachable
 
-__all__ = ["CPU_STEP", "FAST_STEP", "Granularity", "choose_steps", "reaches", "refine_steps"]
+__all__ = ["CPU_STEP", "FAST_STEP", "STEPS", "Granularity", "choose_steps", "reaches", "refine_steps"]
 
 Granularity = int | Literal["auto"]
 
@@ -25,6 +25,9 @@ CPU_STEP = 16
 
 FAST_STEP = 4
 """ONNX Runtime's blocked kernels still take such channel counts; with finer ones it falls back to slow ones."""
+
+STEPS = (CPU_STEP, 8, FAST_STEP)
+"""What ``auto`` chooses from, where coarse steps reach the drop."""
 
 WORTH = {16: 1.5, 8: 1.1}
 """A step is kept unless it loses this many times as much saliency as one half as large: full vectors are worth more than half ones.

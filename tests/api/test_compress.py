@@ -294,7 +294,7 @@ def test_progress_is_told_and_the_record_is_complete(tmp_path: Path) -> None:
     result = nasopt.compress(
         DIGITS, tmp_path / "small.onnx", flops_drop=0.3, generations=2, progress=lambda stage, *_: stages.append(stage), command="me"
     )
-    assert list(dict.fromkeys(stages)) == ["read", "analyse", "search", "verify", "measure", "repair", "write"]
+    assert list(dict.fromkeys(stages)) == ["read", "observe", "analyse", "probe", "search", "verify", "measure", "repair", "write"]
     assert (result.command, result.seed, result.generations, result.granularity) == ("me", 0, 2, "auto")
     assert result.latency is not None
     assert result.latency.threads == 1

@@ -14,7 +14,7 @@ import pytest
 
 import nasopt
 from nasopt.api import repair as module
-from nasopt.api.repair import repair
+from nasopt.api.repair import Lesson, lesson, repair
 from nasopt.api.request import Finetune, Request, check_request
 from nasopt.errors import UsageError
 from nasopt.graphs.graph import Graph, load_graph
@@ -109,11 +109,13 @@ def test_inherited_weights_are_kept_on_request(path: Path, tmp_path: Path) -> No
 def test_data_choose_channels_and_weights(path: Path, tmp_path: Path, *, compensate: bool) -> None:
     np.save(tmp_path / "inputs.npy", inputs(path, 120))
     result = compress(path, tmp_path / "small.onnx", data=tmp_path / "inputs.npy", compensate=compensate)
-    assert (result.repair is not None) == (tmp_path / "small.safetensors").exists() == compensate
+    assert (tmp_path / "small.safetensors").exists() == compensate
     assert nasopt.verify(path, tmp_path / "small.onnx").ok
-    if result.repair is not None:
-        assert result.repair.inputs == "120 inputs of inputs.npy"
-        assert not result.repair.synthetic
+    assert result.repair is not None
+    assert result.repair.inputs == "120 inputs of inputs.npy"
+    assert not result.repair.synthetic
+    assert (result.repair.method, result.repair.kept) == (("least squares", True) if compensate else ("inherited weights", False))
+    if compensate:
         entry = json.loads((tmp_path / "small.json").read_text())["edits"][-1]
         assert entry["how"] == "least squares on 120 inputs of inputs.npy"
         assert entry["file"] == "small.safetensors"
@@ -180,12 +182,16 @@ def noisy(scale: float, count: int) -> tuple[dict[str, np.ndarray], ...]:
     return tuple({"x": (scale * rng.standard_normal((20, 3, 8, 8))).astype(np.float32)} for _ in range(count))
 
 
+def taught(graph: Graph, calibration: Calibration) -> Lesson:
+    return lesson(graph, calibration, threads=1, report=lambda *told: None)
+
+
 def test_a_repair_that_is_no_gain_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     units, removed, smaller = pruned(network())
     calibration = Calibration(noisy(1, 5), noisy(1, 1), 120, "noise", synthetic=False, pixels=None)
     spoil = lambda *args, **more: ({"c": np.zeros_like(weights(smaller)["c"])}, [])  # noqa: E731
     monkeypatch.setattr(module, "reconstruct", spoil)
-    found = repair(units, removed, smaller, calibration, threads=1, report=lambda *told: None)
+    found = repair(units, removed, smaller, taught(units.graph, calibration), threads=1, report=lambda *told: None)
     assert found.model is smaller
     assert found.edit is None
     assert not found.record.kept
@@ -197,7 +203,8 @@ def test_a_repair_is_judged_on_what_was_held_out(*, synthetic: bool) -> None:
     units, removed, smaller = pruned(network())
     calibration = Calibration(noisy(1, 5), noisy(2, 2), 140, "noise", synthetic=synthetic, pixels=None)
     told: list[str] = []
-    found = repair(units, removed, smaller, calibration, threads=1, report=lambda stage, share, detail: told.append(stage))
+    learnt = taught(units.graph, calibration)
+    found = repair(units, removed, smaller, learnt, threads=1, report=lambda stage, share, detail: told.append(stage))
     assert set(told) == {"repair"}
     assert found.edit is not None
     assert found.edit.tensors is not None
@@ -217,7 +224,7 @@ def test_without_data_wide_products_are_only_scaled(monkeypatch: pytest.MonkeyPa
     made = synthetic_calibration(units.graph)
     monkeypatch.setattr(module, "WIDEST_WITHOUT_DATA", 30)
     for calibration, alike in ((made, True), (replace(made, synthetic=False), False)):
-        found = repair(units, removed, smaller, calibration, threads=1, report=lambda *told: None)
+        found = repair(units, removed, smaller, taught(units.graph, calibration), threads=1, report=lambda *told: None)
         assert found.edit is not None
         assert found.edit.tensors is not None
         ratio = found.edit.tensors["b"] / weights(smaller)["b"]
@@ -229,7 +236,8 @@ def test_a_request_is_checked_before_anything_is_read(tmp_path: Path) -> None:
     model, output = tmp_path / "none.onnx", tmp_path / "small.onnx"
     sound = Request(
         model, output, output.with_suffix(".json"), output.with_suffix(".safetensors"), {"flops": 0.5}, "auto", 0, 1, None,
-        best_effort=False, fold_batchnorm=False, threads=1, compensate=True, finetune=Finetune(), report=lambda *told: None,
+        best_effort=False, fold_batchnorm=False, threads=1, compensate=True, finetune=Finetune(), measure=None, metric=None,
+        measure_latency=False, clock=False, report=lambda *told: None,
     )  # fmt: skip
     check_request(sound, None, dry_run=False, force=False)
     refused = {

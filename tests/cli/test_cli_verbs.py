@@ -86,7 +86,8 @@ def test_compress_passes_every_option(nasopt, verbs):
         "compress net.onnx -o out.onnx --flops-drop 0.13 --params-drop 0.2 --memory-drop .3 --input-shape a:b:1,3,8,8 --input-shape c:2x4 "
         "--preserve *head* --preserve fc.* --granularity 8 --importance l1 --seed 5 --generations 9 --time-limit 1.5 --pareto front "
         "--best-effort --threads 2 --no-latency --no-simplify --fold-batchnorm --force --data cats.npy --preprocess p.json --data-limit 9 "
-        "--no-compensate --finetune-steps 7 --finetune-epochs 2 --finetune-minutes .5 --augment flip --augment crop --checkpoint c.st"
+        "--no-compensate --finetune-steps 7 --finetune-epochs 2 --finetune-minutes .5 --augment flip --augment crop --checkpoint c.st "
+        "--labels l.npy --learn-labels --measure 4 --metric m.py:score"
     )
     assert nasopt(*line.split()).exit_code == 0
     args, options = verbs.calls["compress"]
@@ -118,6 +119,10 @@ def test_compress_passes_every_option(nasopt, verbs):
         "finetune_minutes": 0.5,
         "augment": ("flip", "crop"),
         "checkpoint": Path("c.st"),
+        "labels": Path("l.npy"),
+        "learn_labels": True,
+        "measure": 4,
+        "metric": "m.py:score",
         "force": True,
         "dry_run": False,
         "command": "nasopt " + line.replace("*head*", "'*head*'").replace("fc.*", "'fc.*'"),

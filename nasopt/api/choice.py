@@ -1,0 +1,228 @@
+"""A choice made on measurements: a shortlist is built, repaired and measured, the surrogate learns from it, and the search goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import onnx
+
+from nasopt.api.candidate import search
+from nasopt.api.repair import Lesson, Repaired, repair, untouched
+from nasopt.api.request import Request
+from nasopt.errors import ConstraintUnreachableError
+from nasopt.graphs.graph import Graph
+from nasopt.mutations import Edit, apply_edit
+from nasopt.mutations.space import SearchSpace
+from nasopt.results import Latency, Measured
+from nasopt.runtime.latency import compare
+from nasopt.runtime.sessions import random_inputs
+from nasopt.search.allocate import Allocation
+from nasopt.search.constraints import Constraints
+from nasopt.search.granularity import STEPS
+from nasopt.search.surrogate import refitted
+
+__all__ = ["Choice", "choose"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+MEASURED = 6
+"""Candidates that are measured unless the user says how many."""
+
+SECONDS = 300.0
+"""After which no further candidate is begun, unless the user says how many or how long."""
+
+PATIENCE, GAIN = 2, 0.01
+"""The search ends after so many rounds that did not lower the damage by such a share."""
+
+A_ROUND = 2
+"""Candidates measured between two searches."""
+
+WORTH = 0.9
+"""A finer step is taken where it leaves less than this share of the damage: full vectors run faster, and tell on other machines too."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and what was measured on the way.
+
+    Attributes:
+        allocation: with the chosen candidate.
+        mended: its weights; None where there was nothing to learn from.
+        measured: one record a candidate, in the order in which they were measured.
+        stopped_by: ``candidates``, ``time limit`` or ``no gain``.
+        metric: what the user's metric gives for the original.
+    """
+
+    allocation: Allocation
+    mended: Repaired | None
+    measured: tuple[Measured, ...]
+    stopped_by: str
+    metric: float | None
+
+
+@dataclass(frozen=True)
+class _Tried:
+    allocation: Allocation
+    mended: Repaired | None
+    damage: float
+    metric: float | None
+    latency: Latency | None
+    predicted: float
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The least is best: first those that are not slower than the input."""
+        return self.latency is not None and self.latency.slower, self.damage
+
+
+def choose(
+    request: Request,
+    original: Graph,
+    space: SearchSpace,
+    constraints: Constraints,
+    first: tuple[Edit, ...],
+    lesson: Lesson | None,
+) -> Choice:
+    """Searches, measures, learns, and searches again.
+
+    The damage of a candidate is the divergence of its answers, once repaired, on inputs that were held out; with a metric of the
+    user's it is what the metric loses.
+
+    Args:
+        request: what was asked for.
+        original: the network as it was read.
+        space: the compiled space, at any granularity.
+        constraints: what to reach.
+        first: the edits that come before pruning.
+        lesson: what to repair with and to judge by; None where a metric is all there is.
+
+    Raises:
+        ConstraintUnreachableError: no network of the space satisfies the constraints.
+        UsageError: the metric fails.
+    """
+    return _Rounds(request, original, space, constraints, first, lesson).run()
+
+
+class _Rounds:
+    def __init__(
+        self,
+        request: Request,
+        original: Graph,
+        space: SearchSpace,
+        constraints: Constraints,
+        first: tuple[Edit, ...],
+        lesson: Lesson | None,
+    ) -> None:
+        self.request, self.original, self.space, self.constraints, self.first = request, original, space, constraints, first
+        self.lesson = lesson
+        self.begun = monotonic()
+        self.tried: list[_Tried] = []
+        self.most = MEASURED if request.measure is None else request.measure
+        if request.time_limit is not None:
+            self.seconds = request.time_limit
+        else:
+            self.seconds = SECONDS if request.measure is None and request.clock else np.inf
+        self.whole = request.metric.measure(original.model) if request.metric is not None else None
+
+    def run(self) -> Choice:
+        best = self._coarse_and_fine()
+        stale, stopped = 0, "candidates"
+        while len(self.tried) < self.most and stale < PATIENCE and not self._late():
+            learnt = refitted(self.space, [tried.allocation.kept for tried in self.tried], [tried.damage for tried in self.tried])
+            allocation = search(self.request, learnt.at(best.allocation.space.steps), self.constraints, None)
+            new = [kept for kept in allocation.shortlist if not any((kept == tried.allocation.kept).all() for tried in self.tried)]
+            if not new:
+                stopped = "no gain"
+                break
+            for kept in _diverse(new, min(A_ROUND, self.most - len(self.tried))):
+                if not self._late() or not self.tried:
+                    self._try(_at(allocation, kept, learnt))
+            leading = min(self.tried, key=lambda tried: tried.rank)
+            stale = 0 if leading.damage < (1 - GAIN) * best.damage else stale + 1
+            best = min(best, leading, key=lambda tried: tried.rank)
+        if stale >= PATIENCE:
+            stopped = "no gain"
+        elif len(self.tried) < self.most and self._late():
+            stopped = "time limit"
+        records = tuple(self._record(tried, chosen=tried is best) for tried in self.tried)
+        return Choice(best.allocation, best.mended, records, stopped, self.whole)
+
+    def _coarse_and_fine(self) -> _Tried:
+        """The best candidate at each step that ``auto`` may take, from coarse to fine; at one step where that was asked for."""
+        best: _Tried | None = None
+        for step in STEPS if self.request.granularity == "auto" else ():
+            if best is not None and (len(self.tried) >= self.most or self._late()):
+                break
+            try:
+                allocation = search(replace(self.request, best_effort=False), self.space, self.constraints, step)
+            except ConstraintUnreachableError:
+                continue
+            tried = self._try(allocation)
+            if best is None or (tried.rank[0], tried.damage) < (best.rank[0], WORTH * best.damage):
+                best = tried
+        return best or self._try(search(self.request, self.space, self.constraints, self.request.granularity))
+
+    def _late(self) -> bool:
+        return monotonic() - self.begun > self.seconds
+
+    def _try(self, allocation: Allocation) -> _Tried:
+        request, space = self.request, allocation.space
+        request.report("measure", len(self.tried) / self.most, f"candidate {len(self.tried) + 1}")
+        model, removed = self._built(allocation)
+        mended = None
+        if self.lesson is not None:
+            if request.compensate and removed.any():
+                mended = repair(space.units, removed, model, self.lesson, threads=request.threads, report=request.report)
+            else:
+                mended = untouched(model, self.lesson, threads=request.threads)
+            model = mended.model
+        metric = request.metric.measure(model) if request.metric is not None else None
+        if metric is not None and self.whole is not None:
+            damage = self.whole - metric
+        else:
+            damage = mended.record.after if mended is not None else allocation.predicted
+        latency = None
+        if request.measure_latency:
+            latency = compare(self.original.model, model, random_inputs(self.original, request.seed), threads=request.threads)
+        self.tried.append(_Tried(allocation, mended, float(damage), metric, latency, allocation.predicted))
+        return self.tried[-1]
+
+    def _built(self, allocation: Allocation) -> tuple[onnx.ModelProto, Any]:
+        prune = allocation.space.edit(allocation.kept.tolist())
+        graph = self.original
+        for edit in (*self.first, *([prune] if prune.detail["groups"] else [])):
+            graph = Graph(apply_edit(graph, edit), self.original.bound, origin=self.original.origin)
+        return graph.model, allocation.space.removed(allocation.kept.tolist())
+
+    def _record(self, tried: _Tried, *, chosen: bool) -> Measured:
+        space, kept = tried.allocation.space, tried.allocation.kept
+        return Measured(
+            macs=int(space.costs.macs(kept[None])[0]),
+            steps=tuple(sorted(set(space.steps))),
+            predicted=tried.predicted,
+            divergence=tried.mended.record.after if tried.mended is not None else None,
+            metric=tried.metric,
+            latency=tried.latency.ratio if tried.latency is not None else None,
+            chosen=chosen,
+        )
+
+
+def _at(allocation: Allocation, kept: Ints, space: SearchSpace) -> Allocation:
+    """The same search with another candidate of its shortlist."""
+    front = np.unique(np.concatenate([allocation.front, kept[None]]), axis=0)
+    front = front[np.lexsort((-allocation.space.saliency(front), -allocation.space.costs.macs(front)))]
+    place = int(np.flatnonzero((front == kept).all(axis=1))[0])
+    return replace(allocation, space=space.at(allocation.space.steps), kept=kept, front=front, chosen=place)
+
+
+def _diverse(candidates: Sequence[Ints], count: int) -> list[Ints]:
+    """The first, and then those that differ most from what was taken."""
+    taken = [candidates[0]]
+    while len(taken) < min(count, len(candidates)):
+        far = [min(int((one != other).sum()) for other in taken) for one in candidates]
+        taken.append(candidates[int(np.argmax(far))])
+    return taken
