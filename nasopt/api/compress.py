@@ -12,6 +12,7 @@ from onnx import ModelProto
 from nasopt.api.candidate import coarser, find, finish, realise
 from nasopt.api.choice import choose
 from nasopt.api.preparation import compile_space, prepare, standing
+from nasopt.api.probing import WORK, WORK_WITHOUT_DATA
 from nasopt.api.records import cost_of, notes_on
 from nasopt.api.repair import ENOUGH, Lesson, lesson
 from nasopt.api.request import Finetune, Progress, Request, check_request
@@ -176,6 +177,7 @@ def compress(
         calibration.few(ENOUGH) if calibration is not None else (),
         taught.calibration.held_out if taught is not None else (),
         widest=None if taught is None else taught.widest,
+        work=WORK_WITHOUT_DATA if data is None else WORK,
         report=request.report,
     )
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})

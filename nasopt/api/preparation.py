@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nasopt.api.probing import probed
+from nasopt.api.probing import WORK, probed
 from nasopt.api.request import Progress
 from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.graph import Graph
@@ -50,6 +50,7 @@ def compile_space(
     judges: Sequence[Mapping[str, Any]] = (),
     *,
     widest: int | None = None,
+    work: float = WORK,
     report: Progress | None = None,
 ) -> tuple[Units, SearchSpace]:
     """Couples, solves, ranks and compiles.
@@ -61,6 +62,7 @@ def compile_space(
         seed: of synthetic inputs.
         inputs: what the network sees, or what stands for it, once a batch; noise where there are none.
         widest: features of a product beyond which its second moments are not taken.
+        work: MACs that all these trials may take together.
         judges: more of them, on which cuts are tried; nothing is fitted to them.
         report: is told how far it is.
     """
@@ -83,7 +85,7 @@ def compile_space(
         )
     rankings = rank(importance, Evidence(coupling, units, observed, grams, derivatives))
     space = SearchSpace.compile(units, rankings, [CPU_STEP] * len(units.groups))
-    return units, probed(space, grams, judges, report or _silent) if grams else space
+    return units, probed(space, grams, judges, report or _silent, work=work) if grams else space
 
 
 def _silent(*_: object) -> None:

@@ -29,14 +29,16 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 SHARES = (0.25, 0.5, 0.75)
 """How much of a group is cut."""
 
-WORK = 1e12
-"""MACs that all probes may take together; a minute, or less."""
+WORK, WORK_WITHOUT_DATA = 1e12, 5e10
+"""MACs that all probes may take together: a minute, or less; seconds where nobody brought data."""
 
 FEWEST = 4
 """Inputs below which a probe says nothing; where not even they can be paid for, one cut a group has to do."""
 
 
-def probed(space: SearchSpace, grams: Mapping[str, Floats], inputs: Sequence[Mapping[str, Array]], report: Progress) -> SearchSpace:
+def probed(
+    space: SearchSpace, grams: Mapping[str, Floats], inputs: Sequence[Mapping[str, Array]], report: Progress, *, work: float = WORK
+) -> SearchSpace:
     """The space with losses in units of measured divergence.
 
     Args:
@@ -44,12 +46,13 @@ def probed(space: SearchSpace, grams: Mapping[str, Floats], inputs: Sequence[Map
         grams: second moments by node name.
         inputs: to compare answers on, once a batch; nothing was fitted to them.
         report: is told how far it is.
+        work: MACs that all probes may take together.
     """
     graph = space.units.graph
     whole = [len(group) for group in space.units.groups]
     macs = max(totals(graph).macs, 1) / max(_count_of_a_call(graph), 1)
-    shares = SHARES if len(SHARES) * len(whole) * macs * FEWEST <= WORK else (0.5,)
-    few = _first(inputs, max(FEWEST, int(WORK / (len(shares) * max(len(whole), 1) * macs))))
+    shares = SHARES if len(SHARES) * len(whole) * macs * FEWEST <= work else (0.5,)
+    few = _first(inputs, max(FEWEST, int(work / (len(shares) * max(len(whole), 1) * macs))))
     expected = answers(graph.model, few, origin=graph.origin)
     factors = []
     for place, size in enumerate(whole):

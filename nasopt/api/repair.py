@@ -17,6 +17,7 @@ from nasopt.mutations import Edit
 from nasopt.mutations.set_weights import weights_edit
 from nasopt.results import LayerFit, Repair
 from nasopt.runtime.calibration import Batches, Calibration
+from nasopt.runtime.features import FEW_ROWS, MANY_ROWS, Sample
 from nasopt.runtime.fidelity import answers, divergence
 from nasopt.runtime.matching import restated
 from nasopt.runtime.reconstruct import reconstruct
@@ -71,6 +72,11 @@ class Lesson:
         """Features of a product that is still fitted freely."""
         return WIDEST_WITHOUT_DATA if self.calibration.synthetic else WIDEST
 
+    @property
+    def sample(self) -> Sample:
+        """Rows to fit a product on: seconds are all there is where nobody brought data."""
+        return FEW_ROWS if self.calibration.synthetic else MANY_ROWS
+
 
 def lesson(graph: Graph, calibration: Calibration, *, threads: int, report: Progress) -> Lesson:
     """Prepares a network to be learnt from.
@@ -107,6 +113,7 @@ def repair(units: Units, removed: Mask, model: onnx.ModelProto, lesson: Lesson, 
         lambda value, axis: units.keep(value, axis, removed),
         lesson.inputs,
         widest=lesson.widest,
+        sample=lesson.sample,
         threads=threads,
         progress=lambda share, node: report("repair", share, node),
     )

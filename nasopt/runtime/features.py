@@ -11,23 +11,26 @@ from numpy.lib.stride_tricks import sliding_window_view
 from nasopt.graphs.graph import Node
 from nasopt.graphs.products import Product
 
-__all__ = ["features", "positions", "share_of", "targets", "with_constant"]
+__all__ = ["FEW_ROWS", "MANY_ROWS", "Sample", "features", "positions", "share_of", "targets", "with_constant"]
 
 Array = np.ndarray[Any, Any]
-ROWS = 20_000, 40
+Sample = tuple[int, int]
 """Rows to look at: at least so many, and so many for each feature (rows of one image resemble each other)."""
+
+FEW_ROWS, MANY_ROWS = (20_000, 40), (60_000, 100)
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def share_of(width: int, rows: int) -> float:
+def share_of(width: int, rows: int, sample: Sample) -> float:
     """Which share of the rows to look at.
 
     Args:
         width: features.
         rows: in all.
+        sample: of them.
     """
-    return max(ROWS[0], ROWS[1] * width) / max(rows, 1)
+    return max(sample[0], sample[1] * width) / max(rows, 1)
 
 
 def with_constant(into: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.products import Product, products
-from nasopt.runtime.features import features, positions, share_of, with_constant
+from nasopt.runtime.features import FEW_ROWS, Sample, features, positions, share_of, with_constant
 from nasopt.runtime.walk import Walk
 
 __all__ = ["gather"]
@@ -24,6 +24,7 @@ def gather(
     batches: Sequence[Mapping[str, Array]],
     *,
     widest: int | None = None,
+    sample: Sample = FEW_ROWS,
     threads: int = 1,
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, Floats]:
@@ -33,6 +34,7 @@ def gather(
         graph: the network.
         batches: its inputs, once a batch.
         widest: products of more features are left out.
+        sample: how many rows to look at.
         threads: of ONNX Runtime.
         progress: is told the share that is done, and the node.
 
@@ -54,7 +56,7 @@ def gather(
             rng = np.random.default_rng(place)
             for batch, (output,) in enumerate(walk.peek([product.node.outputs[0]])):
                 rows_in_all = len(x) * (output.size // output.shape[product.axis])
-                rows = positions(product, output, share_of(width, rows_in_all), rng)
+                rows = positions(product, output, share_of(width, rows_in_all, sample), rng)
                 into = with_constant(features(product, np.asarray(x[batch]), output.shape, kernel, rows))
                 with np.errstate(all="ignore"):
                     total += into.transpose(0, 2, 1) @ into

@@ -17,7 +17,7 @@ import numpy as np
 
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.products import Product, products
-from nasopt.runtime.features import features, positions, share_of, targets, with_constant
+from nasopt.runtime.features import FEW_ROWS, Sample, features, positions, share_of, targets, with_constant
 from nasopt.runtime.walk import Walk
 
 __all__ = ["Refit", "reconstruct"]
@@ -60,6 +60,7 @@ def reconstruct(
     batches: Sequence[Mapping[str, Array]],
     *,
     widest: int = 10_000,
+    sample: Sample = FEW_ROWS,
     threads: int = 1,
     progress: Callable[[float, str], None] | None = None,
 ) -> tuple[dict[str, Array], list[Refit]]:
@@ -71,6 +72,7 @@ def reconstruct(
         keep: which slices of a value's axis stayed (`Units.keep`); None where all did.
         batches: inputs of both, once a batch.
         widest: features of a product beyond which its output channels are only scaled and shifted.
+        sample: how many rows to fit on.
         threads: of ONNX Runtime.
         progress: is told the share that is done, and the node.
 
@@ -90,7 +92,8 @@ def reconstruct(
             student.advance(product.node.index)
             teacher.advance(max(teacher.position, original.producers[product.target].index + 1))
             kept = keep(product.target, product.axis)
-            fitted = _fit(student, product, [_kept(value, product.axis, kept) for value in teacher.take(product.target)], place, widest)
+            wanted = [_kept(value, product.axis, kept) for value in teacher.take(product.target)]
+            fitted = _fit(student, product, wanted, place, widest, sample)
             if fitted is None:
                 continue
             found, line = fitted
@@ -156,7 +159,9 @@ class _Sums:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is not fitted
-def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest: int) -> tuple[dict[str, Array], Refit] | None:
+def _fit(
+    student: Walk, product: Product, wanted: list[Array], seed: int, widest: int, sample: Sample
+) -> tuple[dict[str, Array], Refit] | None:
     """New weight and shift of one product; None where it agrees with the original already."""
     weight = student.weight(product.weight)
     inherited = product.matrix(weight)
@@ -167,7 +172,8 @@ def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest
     affine = rows < ENOUGH * width or width > widest
     if affine and any(name and name != product.shift for name in product.node.inputs[2:]):
         return None  # its bias, which others share or which is no vector, would have to be scaled as well
-    fitted, checked, variance = _gathered(student, product, wanted, scale, width, seed, affine=affine)
+    task = _Task(student, product, wanted, scale, width, seed, sample, affine)
+    fitted, checked, variance = task.gathered()
     total = fitted + checked
     if not total.finite or total.error <= _AGREES * variance:
         return None
@@ -186,7 +192,7 @@ def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest
     for _ in range(ROUNDS):
         if bounds is None:
             break
-        moved = _cross(student, product, wanted, scale, width, seed, change, bounds, affine=affine)
+        moved = task.cross(change, bounds)
         if not np.isfinite(moved).all():
             break
         change = replace(total, cross=moved).solve(ridge, shift=shift)
@@ -201,59 +207,75 @@ def _fit(student: Walk, product: Product, wanted: list[Array], seed: int, widest
     return found, Refit(product.node.name, judge.error / size, errors[ridge] / size)
 
 
-def _gathered(
-    student: Walk, product: Product, wanted: list[Array], scale: Floats, width: int, seed: int, *, affine: bool
-) -> tuple[_Sums, _Sums, float]:
-    """Normal equations of the inputs to fit and of those to check, and the sum of squares of the targets around their means."""
-    shape = (len(scale), 1, 1) if affine else (product.groups, width, len(scale) // product.groups)
-    fitted, checked = (_Sums.empty(*shape) for _ in range(2))
-    moments = np.zeros((2, len(scale)))
-    for batch, (into, target, now) in enumerate(_rows(student, product, wanted, width, seed, affine=affine)):
-        (checked if batch % CHECK == CHECK - 1 else fitted).add(into, (target - now) / scale, scale)
-        moments += np.stack([target.sum(0, dtype=np.float64), np.square(target, dtype=np.float64).sum(0)])
-    first, second = moments
-    return fitted, checked, float((second - first**2 / max(fitted.rows + checked.rows, 1)).sum())
+@dataclass(frozen=True)
+class _Task:
+    """One product to fit.
 
+    Attributes:
+        student: stands before the product.
+        product: of the student.
+        wanted: its target, once a batch.
+        scale: derivative of the target by the product's output, per channel, never 0.
+        width: features.
+        seed: of the rows that are looked at.
+        sample: how many of them.
+        affine: whether output channels are only scaled and shifted: each has its own output for its only feature.
+    """
 
-def _cross(
-    student: Walk,
-    product: Product,
-    wanted: list[Array],
-    scale: Floats,
-    width: int,
-    seed: int,
-    change: Floats,
-    bounds: tuple[float, float],
-    *,
-    affine: bool,
-) -> Floats:
-    """The right-hand side of the normal equations when only what passes between the bounds has to be met, with `change` as it stands."""
-    low, high = bounds
-    total = np.zeros(change.shape)
-    for into, target, now in _rows(student, product, wanted, width, seed, affine=affine):
-        into = with_constant(into)
-        then = now + np.moveaxis(into @ change, 0, 1).reshape(now.shape) * scale
-        # Where the original is cut off, any value beyond the bound will do: the nearest is aimed at.
-        aim = np.where(target <= low, np.minimum(then, low), np.where(target >= high, np.maximum(then, high), target))
-        total += into.transpose(0, 2, 1) @ np.moveaxis(((aim - now) / scale).reshape(len(now), len(into), -1), 1, 0)
-    return total
+    student: Walk
+    product: Product
+    wanted: list[Array]
+    scale: Floats
+    width: int
+    seed: int
+    sample: Sample
+    affine: bool
 
+    def gathered(self) -> tuple[_Sums, _Sums, float]:
+        """Normal equations of the inputs to fit and of those to check, and the sum of squares of the targets around their means."""
+        channels, groups = len(self.scale), self.product.groups
+        shape = (channels, 1, 1) if self.affine else (groups, self.width, channels // groups)
+        fitted, checked = (_Sums.empty(*shape) for _ in range(2))
+        moments = np.zeros((2, channels))
+        for batch, (into, target, now) in enumerate(self.rows()):
+            (checked if batch % CHECK == CHECK - 1 else fitted).add(into, (target - now) / self.scale, self.scale)
+            moments += np.stack([target.sum(0, dtype=np.float64), np.square(target, dtype=np.float64).sum(0)])
+        first, second = moments
+        return fitted, checked, float((second - first**2 / max(fitted.rows + checked.rows, 1)).sum())
 
-def _rows(
-    student: Walk, product: Product, wanted: list[Array], width: int, seed: int, *, affine: bool
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Once a batch: features (groups, rows, features), target and what there is at its place (rows, channels); always the same rows."""
-    kernel = product.kernel(student.weight(product.weight))
-    share = share_of(width, sum(value.size // value.shape[product.axis] for value in wanted))
-    rng = np.random.default_rng(seed)
-    x = student.values(product.node.inputs[0])
-    for batch, (output, *after) in enumerate(student.peek(list(dict.fromkeys([product.node.outputs[0], product.target])))):
-        rows = positions(product, output, share, rng)
-        if affine:
-            into = targets(product, output, rows).T[:, :, None]
-        else:
-            into = features(product, np.asarray(x[batch]), output.shape, kernel, rows)
-        yield into, targets(product, wanted[batch], rows), targets(product, after[0] if after else output, rows)
+    def cross(self, change: Floats, bounds: tuple[float, float]) -> Floats:
+        """The right-hand side of the normal equations when only what passes between the bounds has to be met.
+
+        Args:
+            change: of weight and shift, as it stands.
+            bounds: of the rectifiers that read the target.
+        """
+        low, high = bounds
+        total = np.zeros(change.shape)
+        for into, target, now in self.rows():
+            into = with_constant(into)
+            scale = self.scale.astype(into.dtype)
+            then = now + np.moveaxis(into @ change.astype(into.dtype), 0, 1).reshape(now.shape) * scale
+            # Where the original is cut off, any value beyond the bound will do: the nearest is aimed at.
+            aim = np.where(target <= low, np.minimum(then, low), np.where(target >= high, np.maximum(then, high), target))
+            total += into.transpose(0, 2, 1) @ np.moveaxis(((aim - now) / scale).reshape(len(now), len(into), -1), 1, 0)
+        return total
+
+    def rows(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Once a batch: features (groups, rows, features), target and what there is at its place (rows, channels); always the same rows."""
+        product = self.product
+        kernel = product.kernel(self.student.weight(product.weight))
+        share = share_of(self.width, sum(value.size // value.shape[product.axis] for value in self.wanted), self.sample)
+        rng = np.random.default_rng(self.seed)
+        x = self.student.values(product.node.inputs[0])
+        seen = self.student.peek(list(dict.fromkeys([product.node.outputs[0], product.target])))
+        for batch, (output, *after) in enumerate(seen):
+            rows = positions(product, output, share, rng)
+            if self.affine:
+                into = targets(product, output, rows).T[:, :, None]
+            else:
+                into = features(product, np.asarray(x[batch]), output.shape, kernel, rows)
+            yield into, targets(product, self.wanted[batch], rows), targets(product, after[0] if after else output, rows)
 
 
 def _bounds(graph: Graph, value: str) -> tuple[float, float] | None:

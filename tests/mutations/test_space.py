@@ -12,7 +12,7 @@ from nasopt.mutations.importance import Ranking
 from nasopt.mutations.space import SearchSpace, choices_of
 from tests.generated import random_network
 from tests.search.spaces import space_of
-from tests.small import chain, units_of
+from tests.small import Net, chain, units_of
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,20 @@ def test_the_tables_agree_with_the_models_that_are_built(seed: int) -> None:
         built = totals(Graph(apply_edit(space.units.graph, space.edit(row))))
         assert [built.macs, built.params, built.activation_bytes, built.peak_activation_bytes] == expected
     assert len({tuple(row) for row in costs.tolist()}) > 1
+
+
+def test_losses_in_their_own_currency_and_weighted() -> None:
+    net = Net(x=(1, 3, 4, 4))
+    ends = [net.conv(net.op("Relu", net.conv("x", f"a{place}", 3, 4)), f"b{place}", 4, 4) for place in range(2)]
+    units = units_of(net.model(*ends))
+    rankings = [
+        Ranking(group.units, np.array([0.0, 1, 3, 6, 10]) * scale, 10.0 * scale) for group, scale in zip(units.groups, (1, 3), strict=True)
+    ]
+    space = SearchSpace.compile(units, rankings, [1, 1])
+    assert space.whole == 40
+    assert [space.lost(1, kept) for kept in range(5)] == pytest.approx([30, 18, 9, 3, 0])
+    weighted = space.weighted([np.array([2.0, 1, 1, 1, 1]), 0.5])
+    assert [weighted.lost(0, kept) for kept in range(5)] == pytest.approx([20, 6, 3, 1, 0])
+    assert [weighted.lost(1, kept) for kept in range(5)] == pytest.approx([15, 9, 4.5, 1.5, 0])
+    assert weighted.whole == pytest.approx(35)
+    assert weighted.saliency(np.array([[4, 4], [0, 0]])) == pytest.approx([1, 0])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nasopt.graphs.graph import Graph
-from nasopt.runtime import features
 from nasopt.runtime.grams import gather
 from nasopt.runtime.sessions import open_session
 from tests.small import Net
@@ -58,15 +57,14 @@ def test_each_group_of_a_grouped_convolution_has_its_own() -> None:
         assert grouped[number] == pytest.approx(whole[np.ix_(own, own)], rel=1e-4)
 
 
-def test_a_sample_of_rows_is_a_mean_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_of_rows_is_a_mean_as_well() -> None:
     graph, _ = network()
     every = gather(graph, batches(8, 10))["node2"][0]
-    monkeypatch.setattr(features, "ROWS", (500, 1))
-    some = gather(graph, batches(8, 10))["node2"][0]
+    some = gather(graph, batches(8, 10), sample=(500, 1))["node2"][0]
     assert some[-1, -1] == 1
     assert (some != every).any()
     assert some == pytest.approx(every, rel=0.4, abs=0.2 * np.diagonal(every).max())
-    assert (some == gather(graph, batches(8, 10))["node2"][0]).all(), "the draw is the same each time"
+    assert (some == gather(graph, batches(8, 10), sample=(500, 1))["node2"][0]).all(), "the draw is the same each time"
 
 
 def test_progress_is_told() -> None:
