@@ -22,7 +22,7 @@ from nasopt.api.preparation import compile_space
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import Graph, load_graph
 from nasopt.mutations import apply_edit
-from nasopt.mutations.importance import DEFAULT, IMPORTANCES
+from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, IMPORTANCES, WITH_INPUTS
 from nasopt.mutations.space import SearchSpace
 from nasopt.search.allocate import allocate
 from nasopt.search.constraints import Constraints
@@ -30,6 +30,9 @@ from nasopt.search.granularity import Granularity
 
 DROPS = (0.135, 0.3, 0.5)
 GRANULARITIES = (1, 8)
+
+MEASURES = [name for name in IMPORTANCES if name not in (WITH_INPUTS, *BY_DERIVATIVES)]
+"""Those that need no inputs."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def rows(names: list[str], limit: int, *, fresh: bool) -> Iterator[Row]:
     for name in names:
         path = data_dir() / "models" / f"{name}.onnx"
         before, graph = judged(name, path, limit, fresh=fresh), load_graph(path)
-        for importance in IMPORTANCES:
+        for importance in MEASURES:
             found = []
             _, space = compile_space(graph, [], importance, 0)
             for granularity in GRANULARITIES:
@@ -82,7 +85,7 @@ def rows(names: list[str], limit: int, *, fresh: bool) -> Iterator[Row]:
 def means(found: list[Row]) -> dict[str, dict[str, float]]:
     """Measure → mean of what is kept: in all, by step and drop, by network."""
     table: dict[str, dict[str, float]] = {}
-    for importance in IMPORTANCES:
+    for importance in MEASURES:
         parts: dict[str, list[float]] = {}
         for row in found:
             if row.importance == importance:

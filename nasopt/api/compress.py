@@ -24,7 +24,7 @@ from nasopt.graphs.explain import frozen_of, groups_of
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import read_model
 from nasopt.mutations import MUTATIONS
-from nasopt.mutations.importance import DEFAULT, WITH_DATA
+from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, WITH_INPUTS
 from nasopt.mutations.preserve import preserved
 from nasopt.results import CompressResult, Labelled
 from nasopt.runtime.calibration import Calibration, read_calibration, synthetic_calibration
@@ -149,6 +149,8 @@ def compress(
     script, weights = (None, None) if output is None else (output.with_suffix(".json"), output.with_suffix(".safetensors"))
     if measure is not None and data is None and metric is None:
         raise UsageError("--measure compares candidates on inputs or by a metric: bring --data, or a --metric")
+    if importance in BY_DERIVATIVES and data is None:
+        raise UsageError(f"--importance {importance}: looks at what the network sees; bring inputs with --data")
     request = Request(
         path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, time_limit,
         best_effort, fold_batchnorm, threads, compensate, finetune, measure,
@@ -168,7 +170,7 @@ def compress(
     notes: list[str] = list(notes_on(original))
     taught = _lesson(request, graph, calibration, notes)
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
-    ranking = importance or (DEFAULT if taught is None else WITH_DATA)
+    ranking = importance or (DEFAULT if taught is None else WITH_INPUTS)
     units, space = compile_space(
         graph if taught is None else taught.teacher,
         standing(preserved(original, preserve), first),

@@ -11,7 +11,7 @@ from nasopt.graphs.channels import Barrier, spans
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Units, couple, solve
 from nasopt.mutations import MUTATIONS, Edit, apply_edit
-from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, WITH_DATA, Evidence, rank
+from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, WITH_INPUTS, Evidence, rank
 from nasopt.mutations.space import SearchSpace
 from nasopt.runtime.grams import gather
 from nasopt.runtime.observe import observe
@@ -69,11 +69,11 @@ def compile_space(
     coupling = couple(graph, preserve)
     units = solve(coupling)
     observed = {}
-    if importance in (DEFAULT, WITH_DATA, *BY_DERIVATIVES) and units.groups and not _has_statistics(graph):
+    if importance in (DEFAULT, WITH_INPUTS, *BY_DERIVATIVES) and units.groups and not _has_statistics(graph):
         axes = {name: spans(own[0])[0] for name, own in coupling.tracks.items() if len(own) == 1 and len(spans(own[0])) == 1}
         observed = observe(graph, axes, inputs or (random_inputs(graph, seed + number) for number in range(NOISE)))
     grams = {}
-    if importance == WITH_DATA and judges:
+    if importance == WITH_INPUTS and judges:
         grams = gather(graph, inputs, widest=widest, progress=lambda share, node: report("observe", share, node) if report else None)
     derivatives = {}
     if importance in BY_DERIVATIVES and inputs:

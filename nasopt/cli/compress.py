@@ -40,7 +40,7 @@ __all__ = ["command"]
 @input_shape_option()
 @click.option("--preserve", metavar="GLOB", multiple=True, help="Keep the channels of matching weights or nodes. Repeatable.")
 @click.option("--granularity", type=granularity, metavar="auto|N", default="auto", show_default=True, help="Step of channel counts.")
-@click.option("--importance", metavar="NAME", help="How channels are ranked: meanfield (default), surgery (default with --data), l1, ...")
+@click.option("--importance", metavar="NAME", help="How channels are ranked: surgery (default), meanfield, l1, fisher (with --data), ...")
 @click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="Unlabelled inputs: .npy, .npz, images (docs/data.md).")
 @click.option("--preprocess", metavar="FILE|JSON", help="What makes inputs of images.")
 @click.option("--data-limit", type=click.IntRange(min=2), metavar="N", help="Use at most N of the inputs; 1,000 without it.")

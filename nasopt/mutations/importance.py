@@ -1,8 +1,8 @@
 """How much each unit matters, without data and with it.
 
 A measure ranks the units of every group and says how much is lost with the first one, the first two, … in a currency that is the same
-for all groups. Which measure is the default was decided by measurement (`benchmarks/importances.py`, quoted in docs/benchmarks.md),
-not by habit.
+for all groups. Which measure is the default was decided by measurement (docs/benchmarks.md: `benchmarks/importances.py` for those that need
+no inputs, `benchmarks/recovery.py`), not by habit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nasopt.mutations.meanfield import MeanField, Observed, mean_field, orientat
 
 __all__ = ["BY_DERIVATIVES", "DEFAULT", "IMPORTANCES", "Evidence", "Ranking", "rank"]
 
-DEFAULT, WITH_DATA = "meanfield", "surgery"
+DEFAULT, WITH_INPUTS = "meanfield", "surgery"
 BY_DERIVATIVES = ("fisher", "taylor")
 """Measures that need `Evidence.derivatives`, each its own."""
 

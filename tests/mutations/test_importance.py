@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from nasopt.errors import UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import couple, solve
-from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, IMPORTANCES, WITH_DATA, Evidence, Ranking, rank
+from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, IMPORTANCES, WITH_INPUTS, Evidence, Ranking, rank
 from nasopt.runtime.fisher import gate_derivatives, weight_derivatives
 from nasopt.runtime.grams import gather
 from nasopt.runtime.sessions import random_inputs
@@ -87,7 +87,7 @@ def test_an_unknown_measure_is_refused_and_the_known_ones_named() -> None:
     assert DEFAULT in IMPORTANCES
 
 
-@pytest.mark.parametrize("name", [WITH_DATA, *BY_DERIVATIVES])
+@pytest.mark.parametrize("name", [WITH_INPUTS, *BY_DERIVATIVES])
 def test_measures_that_need_data_say_so_in_one_line(name: str) -> None:
     coupling = couple(Graph(with_dead_channels()))
     with pytest.raises(UsageError, match=rf"^--importance {name}: looks at what the network sees; bring inputs with --data$"):
