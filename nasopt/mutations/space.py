@@ -92,8 +92,10 @@ class SearchSpace:
             factors: for each group what its losses are multiplied with, by units kept (0, 1, … all of them), or one number.
         """
         losses = [(own[-1] - own) * self.whole * factor for own, factor in zip(self.kept_saliency, factors, strict=True)]
-        total = max(sum(float(loss[0]) for loss in losses), 1e-300)
-        return replace(self, kept_saliency=tuple((loss[0] - loss) / total for loss in losses), whole=total)
+        wholes = [float(own[-1] * self.whole * np.ravel(factor)[0]) for own, factor in zip(self.kept_saliency, factors, strict=True)]
+        total = max(sum(wholes), 1e-300)
+        kept = tuple((whole - loss) / total for whole, loss in zip(wholes, losses, strict=True))
+        return replace(self, kept_saliency=kept, whole=total)
 
     def sites(self) -> list[Site]:
         """The sites in the order of the genes."""
