@@ -152,10 +152,13 @@ class _Rounds:
         return Choice(best.allocation, best.mended, records, stopped, self.whole)
 
     def _coarse_and_fine(self) -> _Tried:
-        """The best candidate at each step that ``auto`` may take, from coarse to fine; at one step where that was asked for."""
+        """The best candidate at each step that ``auto`` may take, from coarse to fine.
+
+        At one step where that was asked for, or where there are too few candidates to compare steps: then predictions choose it.
+        """
         best: _Tried | None = None
-        for step in STEPS if self.request.granularity == "auto" else ():
-            if best is not None and (len(self.tried) >= self.most or self._late()):
+        for step in STEPS if self.request.granularity == "auto" and self.most >= len(STEPS) else ():
+            if best is not None and self._late():
                 break
             try:
                 allocation = search(replace(self.request, best_effort=False), self.space, self.constraints, step)
