@@ -249,8 +249,9 @@ class Measured:
     macs: int
     steps: tuple[int, ...]
     """Granularities of its groups, in channels."""
-    predicted: float
-    """Its damage as the surrogate saw it when it was chosen for measurement: an estimate of `divergence`, or of what `metric` loses."""
+    predicted: float | None
+    """Its damage as the surrogate saw it when it was chosen for measurement: an estimate of `divergence`, or of what `metric` loses.
+    None where nothing had been measured yet in that currency."""
     divergence: float | None
     """Squared error of its outputs over their variance, on inputs that were held out; None where there were none."""
     metric: float | None

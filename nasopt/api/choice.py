@@ -13,7 +13,7 @@ import onnx
 from nasopt.api.candidate import search
 from nasopt.api.repair import Lesson, Repaired, repair, untouched
 from nasopt.api.request import Request
-from nasopt.errors import ConstraintUnreachableError
+from nasopt.errors import ConstraintUnreachableError, UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.mutations import Edit, apply_edit
 from nasopt.mutations.space import SearchSpace
@@ -54,14 +54,12 @@ class Choice:
         mended: its weights; None where there was nothing to learn from.
         measured: one record a candidate, in the order in which they were measured.
         stopped_by: ``candidates``, ``time limit`` or ``no gain``.
-        metric: what the user's metric gives for the original.
     """
 
     allocation: Allocation
     mended: Repaired | None
     measured: tuple[Measured, ...]
     stopped_by: str
-    metric: float | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class _Tried:
     damage: float
     metric: float | None
     latency: Latency | None
-    predicted: float
+    predicted: float | None
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -86,6 +84,9 @@ def choose(
     constraints: Constraints,
     first: tuple[Edit, ...],
     lesson: Lesson | None,
+    whole: float | None,
+    *,
+    estimates: bool,
 ) -> Choice:
     """Searches, measures, learns, and searches again.
 
@@ -99,12 +100,14 @@ def choose(
         constraints: what to reach.
         first: the edits that come before pruning.
         lesson: what to repair with and to judge by; None where a metric is all there is.
+        whole: what the metric gives for the original; None without one.
+        estimates: whether losses of the space are estimates of what will be measured, before anything has been.
 
     Raises:
         ConstraintUnreachableError: no network of the space satisfies the constraints.
         UsageError: the metric fails.
     """
-    return _Rounds(request, original, space, constraints, first, lesson).run()
+    return _Rounds(request, original, space, constraints, first, lesson, whole, estimates).run()
 
 
 class _Rounds:
@@ -116,9 +119,11 @@ class _Rounds:
         constraints: Constraints,
         first: tuple[Edit, ...],
         lesson: Lesson | None,
+        whole: float | None,
+        estimates: bool,
     ) -> None:
         self.request, self.original, self.space, self.constraints, self.first = request, original, space, constraints, first
-        self.lesson = lesson
+        self.lesson, self.whole, self.estimates = lesson, whole, estimates
         self.begun = monotonic()
         self.tried: list[_Tried] = []
         self.most = MEASURED if request.measure is None else request.measure
@@ -126,7 +131,6 @@ class _Rounds:
             self.seconds = request.time_limit
         else:
             self.seconds = SECONDS if request.measure is None and request.clock else np.inf
-        self.whole = request.metric.measure(original.model) if request.metric is not None else None
 
     def run(self) -> Choice:
         best = self._coarse_and_fine()
@@ -134,45 +138,47 @@ class _Rounds:
         while len(self.tried) < self.most and stale < PATIENCE and not self._late():
             learnt = refitted(self.space, [tried.allocation.kept for tried in self.tried], [tried.damage for tried in self.tried])
             allocation = search(self.request, learnt.at(best.allocation.space.steps), self.constraints, None)
-            new = [kept for kept in allocation.shortlist if not any((kept == tried.allocation.kept).all() for tried in self.tried)]
+            new = [kept for kept in allocation.shortlist if not self._known(kept)]
             if not new:
                 stopped = "no gain"
                 break
+            before = best
             for kept in _diverse(new, min(A_ROUND, self.most - len(self.tried))):
-                if not self._late() or not self.tried:
-                    self._try(_at(allocation, kept, learnt))
-            leading = min(self.tried, key=lambda tried: tried.rank)
-            stale = 0 if leading.damage < (1 - GAIN) * best.damage else stale + 1
-            best = min(best, leading, key=lambda tried: tried.rank)
+                if not self._late():
+                    best = min(best, self._try(_at(allocation, kept, learnt), estimated=True), key=lambda tried: tried.rank)
+            stale = 0 if _better(best, before, GAIN) else stale + 1
         if stale >= PATIENCE:
             stopped = "no gain"
         elif len(self.tried) < self.most and self._late():
             stopped = "time limit"
         records = tuple(self._record(tried, chosen=tried is best) for tried in self.tried)
-        return Choice(best.allocation, best.mended, records, stopped, self.whole)
+        return Choice(best.allocation, best.mended, records, stopped)
 
     def _coarse_and_fine(self) -> _Tried:
-        """The best candidate at each step that ``auto`` may take, from coarse to fine.
-
-        At one step where that was asked for, or where there are too few candidates to compare steps: then predictions choose it.
-        """
-        best: _Tried | None = None
-        for step in STEPS if self.request.granularity == "auto" and self.most >= len(STEPS) else ():
-            if best is not None and self._late():
-                break
+        """The best candidate as predictions have it, and if there is time those at each step that ``auto`` may take; of all, the best."""
+        request = self.request
+        tries = [self._try(search(request, self.space, self.constraints, request.granularity), estimated=self.estimates)]
+        for step in STEPS if request.granularity == "auto" and self.most >= len(STEPS) else ():
+            if len(tries) >= self.most or self._late() or set(tries[0].allocation.space.steps) == {step}:
+                continue
             try:
-                allocation = search(replace(self.request, best_effort=False), self.space, self.constraints, step)
+                allocation = search(replace(request, best_effort=False), self.space, self.constraints, step)
             except ConstraintUnreachableError:
                 continue
-            tried = self._try(allocation)
-            if best is None or (tried.rank[0], tried.damage) < (best.rank[0], WORTH * best.damage):
-                best = tried
-        return best or self._try(search(self.request, self.space, self.constraints, self.request.granularity))
+            if not self._known(allocation.kept):
+                tries.append(self._try(allocation, estimated=self.estimates))
+        best, *finer = sorted(tries, key=lambda tried: -max(tried.allocation.space.steps, default=0))
+        for tried in finer:
+            best = tried if _better(tried, best, 1 - WORTH) else best
+        return best
+
+    def _known(self, kept: Ints) -> bool:
+        return any((kept == tried.allocation.kept).all() for tried in self.tried)
 
     def _late(self) -> bool:
         return monotonic() - self.begun > self.seconds
 
-    def _try(self, allocation: Allocation) -> _Tried:
+    def _try(self, allocation: Allocation, *, estimated: bool) -> _Tried:
         request, space = self.request, allocation.space
         request.report("measure", len(self.tried) / self.most, f"candidate {len(self.tried) + 1}")
         model, removed = self._built(allocation)
@@ -183,16 +189,32 @@ class _Rounds:
             else:
                 mended = untouched(model, self.lesson, threads=request.threads)
             model = mended.model
-        metric = request.metric.measure(model) if request.metric is not None else None
-        if metric is not None and self.whole is not None:
-            damage = self.whole - metric
+        metric = None
+        if request.metric is not None and self.whole is not None:
+            request.report("metric", None, str(request.metric))
+            metric = self._metric(model)
+            damage = np.inf if metric is None else self.whole - metric
         else:
             damage = mended.record.after if mended is not None else allocation.predicted
         latency = None
         if request.measure_latency:
+            request.report("measure", len(self.tried) / self.most, f"latency of candidate {len(self.tried) + 1}")
             latency = compare(self.original.model, model, random_inputs(self.original, request.seed), threads=request.threads)
-        self.tried.append(_Tried(allocation, mended, float(damage), metric, latency, allocation.predicted))
+        predicted = allocation.predicted if estimated else None
+        self.tried.append(_Tried(allocation, mended, float(damage), metric, latency, predicted))
         return self.tried[-1]
+
+    def _metric(self, model: onnx.ModelProto) -> float | None:
+        """What the user's metric gives; None where it fails after it has worked: such a candidate is not taken."""
+        assert self.request.metric is not None
+        if not self.tried:
+            return self.request.metric.measure(model)
+        left = self.seconds - (monotonic() - self.begun)
+        try:
+            return self.request.metric.measure(model, timeout=max(left, 1.0) if np.isfinite(left) else None)
+        except UsageError as error:
+            self.request.report("metric", None, str(error))
+            return None
 
     def _built(self, allocation: Allocation) -> tuple[onnx.ModelProto, Any]:
         prune = allocation.space.edit(allocation.kept.tolist())
@@ -212,6 +234,13 @@ class _Rounds:
             latency=tried.latency.ratio if tried.latency is not None else None,
             chosen=chosen,
         )
+
+
+def _better(one: _Tried, other: _Tried, share: float) -> bool:
+    """Whether it is not slower where the other is, or its damage less by a share: of the other's size, since a metric can gain, too."""
+    if one.rank[0] != other.rank[0]:
+        return not one.rank[0]
+    return one.damage < other.damage - share * abs(other.damage)
 
 
 def _at(allocation: Allocation, kept: Ints, space: SearchSpace) -> Allocation:

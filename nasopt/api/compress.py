@@ -138,19 +138,8 @@ def compress(
     drops = {name: drop for name, drop in (("flops", flops_drop), ("params", params_drop), ("memory", memory_drop)) if drop is not None}
     kept = None if checkpoint is None else Path(checkpoint)
     finetune = Finetune(finetune_steps, finetune_epochs, finetune_minutes, tuple(augment), kept, learn_labels)
-    if finetune.wanted and data is None:
-        raise UsageError("distillation needs inputs to learn from: bring them with --data")
-    if (augment or checkpoint is not None or learn_labels) and not finetune.wanted:
-        raise UsageError(
-            "--augment, --checkpoint and --learn-labels belong to distillation: ask for it with --finetune-steps, -epochs or -minutes"
-        )
-    if (labels is not None and data is None) or (learn_labels and labels is None):
-        raise UsageError("--labels says what the inputs of --data are, and --learn-labels needs it: bring both")
+    _check_companions(finetune, data=data, labels=labels, measure=measure, metric=metric, importance=importance)
     script, weights = (None, None) if output is None else (output.with_suffix(".json"), output.with_suffix(".safetensors"))
-    if measure is not None and data is None and metric is None:
-        raise UsageError("--measure compares candidates on inputs or by a metric: bring --data, or a --metric")
-    if importance in BY_DERIVATIVES and data is None:
-        raise UsageError(f"--importance {importance}: looks at what the network sees; bring inputs with --data")
     request = Request(
         path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, time_limit,
         best_effort, fold_batchnorm, threads, compensate, finetune, measure,
@@ -164,13 +153,20 @@ def compress(
     require_finite(original)
     base = totals(original)
     _require_countable(original, base, drops)
+    whole = None
+    if request.metric is not None:
+        request.report("metric", None, str(request.metric))
+        whole = request.metric.measure(original.model)
     first, graph = prepare(original) if simplify else ((), original)
     calibration = _calibration(graph, data, preprocess, data_limit, None if labels is None else Path(labels), seed, compensate=compensate)
 
+    # Asked before the work is done: labels may be wrong.
+    known = _accuracy(original, original.model, calibration, threads) if calibration and calibration.held_out_labels is not None else None
     notes: list[str] = list(notes_on(original))
     taught = _lesson(request, graph, calibration, notes)
     request.report("analyse", None, f"{len(graph.nodes)} nodes")
-    ranking = importance or (DEFAULT if taught is None else WITH_INPUTS)
+    # Surgery counts on weights that are fitted afterwards.
+    ranking = importance or (DEFAULT if taught is None or not (compensate or finetune.wanted) else WITH_INPUTS)
     units, space = compile_space(
         graph if taught is None else taught.teacher,
         standing(preserved(original, preserve), first),
@@ -185,10 +181,20 @@ def compress(
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     choice = None
     if data is not None or request.metric is not None:
-        choice = choose(request, original, space, constraints, first, taught)
+        choice = choose(
+            request,
+            original,
+            space,
+            constraints,
+            first,
+            taught,
+            whole,
+            estimates=metric is None and taught is not None and ranking == WITH_INPUTS,
+        )
         candidate = realise(request, original, choice.allocation, first, measure=measure_latency)
-        if choice.stopped_by == "time limit":
-            notes.append(f"the clock ended the measurements after {len(choice.measured)} candidates")
+        if choice.stopped_by != "candidates":
+            ended = {"time limit": "the clock ended the measurements", "no gain": "no gain ended the measurements"}[choice.stopped_by]
+            notes.append(f"{ended}; candidates measured: {len(choice.measured)}")
     else:
         candidate = find(request, original, space, constraints, first, request.granularity)
         slow = candidate.latency is not None and candidate.latency.slower
@@ -208,7 +214,10 @@ def compress(
     result = Graph(candidate.model, original.bound, origin=str(output or path))
     _check_reached(totals(result), constraints, allocation)
     points = front(request, allocation, original, first, None if dry_run else pareto, taught if compensate else None)
-    labelled = None if calibration is None else _labelled(original, candidate.model, calibration, threads)
+    labelled = None
+    if known is not None and calibration is not None:
+        count = sum(map(len, calibration.held_out_labels or ()))
+        labelled = Labelled(count, known, _accuracy(original, candidate.model, calibration, threads))
     # Nobody knows what synthetic images should answer.
     shown = samples(original.model, candidate.model, calibration, threads=threads) if calibration and not calibration.synthetic else ()
     written = None if dry_run else output
@@ -233,7 +242,7 @@ def compress(
         edits=tuple(MUTATIONS[edit.kind].describe(edit) for edit in candidate.edits),
         granularity=str(granularity),
         importance=ranking,
-        saliency=max(0.0, float(space.saliency(allocation.kept[None])[0])),
+        saliency=max(0.0, float(allocation.space.saliency(allocation.kept[None])[0])),
         front=points,
         latency=candidate.latency,
         repair=candidate.repair,
@@ -246,10 +255,34 @@ def compress(
         command=command,
         notes=tuple(notes),
         measured=() if choice is None else choice.measured,
-        metric=None if choice is None else choice.metric,
+        metric=whole,
         labelled=labelled,
         samples=shown,
     )
+
+
+def _check_companions(
+    finetune: Finetune,
+    *,
+    data: str | Path | None,
+    labels: str | Path | None,
+    measure: int | None,
+    metric: str | None,
+    importance: str | None,
+) -> None:
+    """Whether what needs inputs, or each other, is there."""
+    if finetune.wanted and data is None:
+        raise UsageError("distillation needs inputs to learn from: bring them with --data")
+    if (finetune.augment or finetune.checkpoint is not None or finetune.labels) and not finetune.wanted:
+        raise UsageError(
+            "--augment, --checkpoint and --learn-labels belong to distillation: ask for it with --finetune-steps, -epochs or -minutes"
+        )
+    if (labels is not None and data is None) or (finetune.labels and labels is None):
+        raise UsageError("--labels says what the inputs of --data are, and --learn-labels needs it: bring both")
+    if measure is not None and data is None and metric is None:
+        raise UsageError("--measure compares candidates on inputs or by a metric: bring --data, or a --metric")
+    if importance in BY_DERIVATIVES and data is None:
+        raise UsageError(f"--importance {importance}: looks at what the network sees; bring inputs with --data")
 
 
 def _in_full_steps(allocation: Allocation) -> bool:
@@ -279,7 +312,7 @@ def _calibration(
 
 def _lesson(request: Request, graph: Graph, calibration: Calibration | None, notes: list[str]) -> Lesson | None:
     """What the weights can be fitted to; None where that is not wanted, or would be no gain."""
-    if calibration is None or not (request.compensate or request.finetune.wanted or not calibration.synthetic):
+    if calibration is None:
         return None
     if calibration.synthetic and calibration.count < FEWEST:
         notes.append("no repair: so large a network is not fitted on synthetic inputs in seconds; bring inputs with --data")
@@ -287,15 +320,10 @@ def _lesson(request: Request, graph: Graph, calibration: Calibration | None, not
     return lesson(graph, calibration, threads=request.threads, report=request.report)
 
 
-def _labelled(original: Graph, model: ModelProto, calibration: Calibration, threads: int) -> Labelled | None:
-    """Accuracy of both networks on the held-out inputs, where their labels are known."""
-    classes = calibration.held_out_labels
-    if classes is None:
-        return None
-    before, after = (
-        accuracy(answers(one, calibration.held_out, threads=threads, origin=original.origin), classes) for one in (original.model, model)
-    )
-    return Labelled(sum(map(len, classes)), before, after)
+def _accuracy(original: Graph, model: ModelProto, calibration: Calibration, threads: int) -> float:
+    """On the held-out inputs, whose labels are known."""
+    given = answers(model, calibration.held_out, threads=threads, origin=original.origin)
+    return accuracy(given, calibration.held_out_labels or (), calibration.labels or ())
 
 
 def _require_countable(graph: Graph, base: Totals, drops: Mapping[str, float]) -> None:

@@ -32,6 +32,9 @@ SHARES = (0.25, 0.5, 0.75)
 WORK, WORK_WITHOUT_DATA = 1e12, 5e10
 """MACs that all probes may take together: a minute, or less; seconds where nobody brought data."""
 
+DIRE = 10
+"""Where answers are not finite any more, so many times the largest factor that was measured."""
+
 FEWEST = 4
 """Inputs below which a probe says nothing; where not even they can be paid for, one cut a group has to do."""
 
@@ -66,17 +69,16 @@ def probed(
             model = apply_edit(graph, space.edit(kept))
             model = write_weights(model, fitted(space.units, space.removed(kept), grams))
             found = divergence(expected, answers(model, few, origin=graph.origin))
-            if np.isfinite(found):
-                gone.append(size - keep)
-                factor.append(found / lost)
+            gone.append(size - keep)
+            factor.append(found / lost if np.isfinite(found) else np.inf)
         factors.append((gone, factor))
-    typical = [value for _, factor in factors for value in factor if value > 0]
+    typical = [value for _, factor in factors for value in factor if 0 < value < np.inf]
     if not typical:
         return space
-    middle = float(np.median(typical))
+    middle, dire = float(np.median(typical)), DIRE * max(typical)
     return space.weighted(
         [
-            np.interp(np.arange(size, -1, -1), gone, factor) if gone else np.full(size + 1, middle)
+            np.interp(np.arange(size, -1, -1), gone, np.minimum(factor, dire)) if gone else np.full(size + 1, middle)
             for size, (gone, factor) in zip(whole, factors, strict=True)
         ]
     )

@@ -86,6 +86,11 @@ def check_request(request: Request, pareto: Path | None, *, dry_run: bool, force
     if granularity != "auto" and granularity < 1:
         raise UsageError(f"--granularity {granularity}: must be 'auto' or a positive number of channels")
     Constraints(drops, {})  # checks that each drop lies between 0 and 1
+    if request.finetune.checkpoint is not None:
+        checkpoint = request.finetune.checkpoint
+        if checkpoint.resolve() in {one.resolve() for one in (path, output, script, request.weights) if one is not None}:
+            raise UsageError(f"--checkpoint {checkpoint}: is a file of the model or the result; name another")
+        check_writable(checkpoint, force=True)
     if output is not None and script is not None:
         if output.resolve() == path.resolve():
             raise UsageError(f"{output}: is the model itself; name another file for the result")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+INPUTS = ("data", "labels", "preprocess", "checkpoint")
+"""Options that may name files which a report must not overwrite."""
+
 
 @verb(
     "compress",
@@ -90,7 +93,8 @@ def command(
         msg = "nowhere to write: name the result with -o OUT.onnx, or only look with --dry-run"
         raise UsageError(msg)
     if report is not None:
-        _check_report(report, model, output, force=force)
+        mine = [] if output is None else [output, output.with_suffix(".json"), output.with_suffix(".safetensors")]
+        _check_report(report, [model, *mine, *(Path(options[name]) for name in INPUTS if options.get(name) is not None)], force=force)
 
     from nasopt.api.compress import compress
 
@@ -111,12 +115,12 @@ def command(
     return _present(terminal, result, report)
 
 
-def _check_report(report: Path, model: Path, output: Path | None, *, force: bool) -> None:
+def _check_report(report: Path, others: list[Path], *, force: bool) -> None:
     from nasopt.files import check_writable
 
-    for other in (model, output):
-        if other is not None and report.resolve() == other.resolve():
-            msg = f"--report {report} would overwrite {'MODEL' if other is model else 'the output'}"
+    for other in others:
+        if report.resolve() == other.resolve():
+            msg = f"--report {report} would overwrite a file of the same run; name another"
             raise UsageError(msg)
     check_writable(report, force=force)
 

@@ -91,7 +91,8 @@ class SearchSpace:
         Args:
             factors: for each group what its losses are multiplied with, by units kept (0, 1, … all of them), or one number.
         """
-        losses = [(own[-1] - own) * self.whole * factor for own, factor in zip(self.kept_saliency, factors, strict=True)]
+        weighted = [(own[-1] - own) * self.whole * factor for own, factor in zip(self.kept_saliency, factors, strict=True)]
+        losses = [np.maximum.accumulate(loss[::-1])[::-1] for loss in weighted]  # fewer units never lose less
         wholes = [float(own[-1] * self.whole * np.ravel(factor)[0]) for own, factor in zip(self.kept_saliency, factors, strict=True)]
         total = max(sum(wholes), 1e-300)
         kept = tuple((whole - loss) / total for whole, loss in zip(wholes, losses, strict=True))

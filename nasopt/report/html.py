@@ -224,7 +224,7 @@ def _measured(result: CompressResult) -> str:
                 "<b>chosen</b>" if one.chosen else "",
                 percent(1 - one.macs / max(result.before.macs, 1)),
                 ", ".join(map(str, one.steps)),
-                f"{one.predicted:.3g}",
+                "" if one.predicted is None else f"{one.predicted:.3g}",
                 "" if damage is None else f"{damage:.3g}",
                 "" if one.metric is None else f"{one.metric:.4g}",
                 "" if one.latency is None else f"{one.latency:.2f}",
@@ -250,6 +250,14 @@ def _verification(outcome: VerifyResult | None) -> str:
     return _section("Verification", lead, f'<ul class="checks">\n{_lines(items)}\n</ul>')
 
 
+def _known(result: CompressResult) -> list[tuple[str, str]]:
+    """Accuracy, where labels told."""
+    if result.labelled is None:
+        return []
+    known = result.labelled
+    return [("accuracy", f"{percent(known.before)} → {percent(known.after)} on {plural(known.inputs, 'held-out input')}")]
+
+
 def _making(result: CompressResult) -> str:
     facts = [
         ("original", str(result.path)),
@@ -261,6 +269,7 @@ def _making(result: CompressResult) -> str:
         ("granularity", result.granularity),
         ("search", f"{plural(result.generations, 'generation')}, {plural(result.evaluations, 'evaluation')}"),
         ("time", f"{result.seconds:.1f} s"),
+        *_known(result),
         *(("note", note) for note in result.notes),
     ]
     pairs = _lines(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in facts)

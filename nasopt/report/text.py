@@ -272,7 +272,9 @@ def _facts(result: CompressResult, style: Style) -> list[tuple[str, str]]:
     if result.measured:
         chosen = next(one for one in result.measured if one.chosen)
         gave = "" if result.metric is None or chosen.metric is None else f", metric {result.metric:.4g} -> {chosen.metric:.4g}"
-        facts.append(("measured", f"{plural(len(result.measured), 'candidate')}, damage predicted {chosen.predicted:.3g}{gave}"))
+        damage = "" if chosen.divergence is None else f", damage {percent(chosen.divergence)}"
+        before = "" if chosen.predicted is None or result.metric is not None else f" (predicted {percent(chosen.predicted)})"
+        facts.append(("measured", f"{plural(len(result.measured), 'candidate')}{damage}{before}{gave}"))
     facts.append(("saliency", f"{percent(result.saliency)} kept ({printable(result.importance)})"))
     if result.script is not None:
         facts.append(("script", str(result.script)))

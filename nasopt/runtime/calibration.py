@@ -38,6 +38,9 @@ BATCH = 50
 FIT_BATCHES = 5
 """Batches to learn from, at least: the reconstruction sets some of them aside to choose its ridge."""
 
+HELD_OUT = 8
+"""Inputs that are held out at least, where there are three times as many."""
+
 SHOWN = 16
 """Images for the report."""
 
@@ -199,7 +202,8 @@ def _split(
             for low, high in pairwise(edges)
         )
 
-    held = max(1, round(count / 10))
+    # A tenth, but some, even of few: a single input has no spread to compare errors with.
+    held = max(1, round(count / 10), min(HELD_OUT // batch, count // 3))
     shown = None if pixels is None else pixels[: held * batch]
     fit, judges = (held, count, FIT_BATCHES), (0, held, 1)
     made = Calibration(batches(calls, *fit), batches(calls, *judges), count * batch, source, synthetic, shown)

@@ -243,7 +243,12 @@ class _Training:
         resumed, saved, state = self.state.elapsed, time.monotonic(), self.state
         share = self._budget.share(state.step, state.elapsed)
         while share < 1:
-            state.recent.append(self._step(share))
+            try:
+                state.recent.append(self._step(share))
+            except KeyboardInterrupt:
+                if checkpoint is not None:
+                    self._save(checkpoint)
+                raise
             state.step += 1
             state.elapsed = resumed + time.monotonic() - self._started
             share = self._budget.share(state.step, state.elapsed) if math.isfinite(state.recent[-1]) else 1.0

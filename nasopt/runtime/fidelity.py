@@ -41,14 +41,20 @@ def divergence(expected: Sequence[Sequence[Array]], got: Sequence[Sequence[Array
         other = _joined([row[place] for row in got])
         if target.shape != other.shape or not np.isfinite(target).all():
             continue
-        spread = float(np.square(target - target.mean(axis=0)).sum())
+        # A single input has no other to differ from: then elements are compared with each other.
+        spread = float(np.square(target - (target.mean(axis=0) if len(target) > 1 else target.mean())).sum())
         if spread > 0:
             ratios.append(float(np.square(other - target).sum()) / spread if np.isfinite(other).all() else np.inf)
     return float(np.mean(ratios)) if ratios else 0.0
 
 
-def accuracy(got: Sequence[Sequence[Array]], labels: Sequence[Array]) -> float:
+def accuracy(got: Sequence[Sequence[Array]], labels: Sequence[Array], others: Sequence[Array] = ()) -> float:
     """Share of inputs whose class is answered best, by the first output that may name classes: (inputs, classes).
+
+    Args:
+        got: outputs, once a batch (`answers`).
+        labels: classes of these inputs, once a batch.
+        others: classes of other inputs, which have to exist, too.
 
     Raises:
         UsageError: no output does, or a label is beyond its classes.
@@ -57,7 +63,8 @@ def accuracy(got: Sequence[Sequence[Array]], labels: Sequence[Array]) -> float:
         if all(row[place].ndim == 2 and row[place].shape == (len(own), row[place].shape[1]) for row, own in zip(got, labels, strict=True)):
             scores, classes = _joined([row[place] for row in got]), np.concatenate(labels)
             if scores.shape[1] > 1:
-                if classes.min() < 0 or classes.max() >= scores.shape[1]:
+                every = np.concatenate([classes, *others])
+                if every.min() < 0 or every.max() >= scores.shape[1]:
                     raise UsageError(f"--labels: a label lies outside the network's classes, 0 to {scores.shape[1] - 1}")
                 return float((scores.argmax(axis=1) == classes).mean())
     raise UsageError("--labels: the network has no output that names classes, (inputs, classes)")

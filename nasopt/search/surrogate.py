@@ -19,6 +19,9 @@ __all__ = ["refitted"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
+LEAST = 0.05
+"""No group is free to cut, whatever a handful of measurements says."""
+
 ERROR, PRIOR = 0.05, 0.5
 """Relative standard deviations: of what is measured, and of a group's factor around the common one."""
 
@@ -44,4 +47,4 @@ def refitted(space: SearchSpace, kept: Sequence[Ints], damages: Sequence[float])
     # In units of the common factor, so that both halves are relative.
     rows = np.concatenate([lost * common / measured[:, None] / ERROR, np.eye(groups) / PRIOR])
     factors, _ = nnls(rows, np.concatenate([np.full(len(lost), 1 / ERROR), np.full(groups, 1 / PRIOR)]))
-    return space.weighted(list(factors * common))
+    return space.weighted(list(np.maximum(factors, LEAST) * common))

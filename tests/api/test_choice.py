@@ -128,3 +128,60 @@ def test_labels_need_data_and_learning_from_them_needs_distillation(data: Path, 
         compress(None, labels=tmp_path / "labels.npy")
     with pytest.raises(UsageError, match="--learn-labels belong"):
         compress(None, data=data, labels=tmp_path / "labels.npy", learn_labels=True)
+
+
+def test_what_was_passed_over_is_not_taken_after_all(data: Path) -> None:
+    """A finer step that is better by less than `WORTH` loses to the coarser one for good."""
+    result = compress(None, data=data, measure=6)
+    (chosen,) = [one for one in result.measured if one.chosen]
+    for one in result.measured:
+        assert one.divergence is not None
+        assert chosen.divergence is not None
+        if max(one.steps) >= max(chosen.steps):
+            assert chosen.divergence <= one.divergence
+
+
+def test_a_metric_may_gain(tmp_path: Path) -> None:
+    """Where less than nothing is lost, the least is still best."""
+    (tmp_path / "mine.py").write_text("import os\n\ndef small(path):\n    return -os.path.getsize(path)\n")
+    result = compress(None, measure=3, metric=f"{tmp_path / 'mine.py'}:small", compensate=False)
+    (chosen,) = [one for one in result.measured if one.chosen]
+    best = max(one.metric for one in result.measured if one.metric is not None)
+    assert chosen.metric is not None
+    assert result.metric is not None
+    assert chosen.metric - result.metric > 0.85 * (best - result.metric)
+    assert all(one.predicted is None for one in result.measured[:1])
+
+
+def test_a_candidate_for_which_the_metric_fails_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os\nfrom pathlib import Path\n\ndef third(path):\n    seen = Path(__file__).with_name('seen')\n"
+        "    count = int(seen.read_text()) + 1 if seen.exists() else 1\n    seen.write_text(str(count))\n"
+        "    if count == 4:\n        raise ValueError('third candidate')\n    return float(count)\n"
+    )
+    result = compress(None, measure=4, metric=f"{tmp_path / 'mine.py'}:third", compensate=False)
+    assert [one.metric is None for one in result.measured] == [False, False, True, False]
+    assert not result.measured[2].chosen
+
+
+def test_few_inputs_still_tell_something(tmp_path: Path) -> None:
+    np.save(tmp_path / "few.npy", inputs(DIGITS, 14))
+    result = compress(None, data=tmp_path / "few.npy", measure=1)
+    assert result.repair is not None
+    assert result.repair.kept
+    assert 0 < result.repair.after < result.repair.before
+
+
+def test_labels_are_looked_at_before_the_work(data: Path, tmp_path: Path) -> None:
+    labels = np.zeros(200, np.int64)
+    labels[150] = 99
+    np.save(tmp_path / "labels.npy", labels)
+    stages: list[str] = []
+    with pytest.raises(UsageError, match="outside the network's classes"):
+        compress(None, data=data, labels=tmp_path / "labels.npy", progress=lambda stage, *_: stages.append(stage))
+    assert set(stages) == {"read"}
+
+
+def test_without_repair_channels_are_not_ranked_as_if_there_were_one(data: Path) -> None:
+    assert compress(None, data=data, measure=1, compensate=False).importance == "meanfield"
+    assert compress(None, data=data, measure=1).importance == "surgery"

@@ -114,6 +114,11 @@ LINES = {
     "nothing to preserve": ([*COMPRESS, "--preserve", "nothing*"], 2, "matches no"),
     "unknown importance": ([*COMPRESS, "--importance", "luck"], 2, "choose one of"),
     "front into a file": ([*COMPRESS, "--pareto", "mine.onnx"], 2, "mine.onnx"),
+    "checkpoint is the result": ([*COMPRESS, "--data", "x.npy", "--finetune-steps", "1", "--checkpoint", "small.onnx"], 2, "name another"),
+    "checkpoint in no directory": ([*COMPRESS, "--data", "x.npy", "--finetune-steps", "1", "--checkpoint", "no/ck"], 2, "does not exist"),
+    "measure on nothing": ([*COMPRESS, "--measure", "3"], 2, "bring --data"),
+    "metric without a function": ([*COMPRESS, "--metric", "mine.py"], 2, "FILE.py:function"),
+    "gradients without data": ([*COMPRESS, "--importance", "fisher"], 2, "--data"),
     "no script": (["apply", "no.json", "net.onnx", "-o", "small.onnx"], 2, "no.json"),
     "script is a model": (["apply", "net.onnx", "net.onnx", "-o", "small.onnx"], 4, "not a nasopt edit script"),
 }

@@ -199,7 +199,11 @@ def test_report_is_written_whole_and_not_over_another(nasopt, verbs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "said"), [("net.onnx", "overwrite MODEL"), ("small.onnx", "overwrite the output"), ("no/page.html", "does not exist")]
+    ("target", "said"),
+    [
+        *((name, "overwrite a file of the same run") for name in ("net.onnx", "small.onnx", "small.json", "small.safetensors")),
+        ("no/page.html", "does not exist"),
+    ],
 )
 def test_report_where_it_cannot_be_is_refused_before_the_work(nasopt, verbs, target, said):
     result = nasopt(*COMMAND_LINES["compress"], "--force", "--report", target)

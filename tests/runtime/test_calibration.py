@@ -78,7 +78,7 @@ def test_the_seed_draws_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("count", "fit", "held"),
-    [(2, [1], [1]), (5, [1] * 4, [1]), (6, [1] * 5, [1]), (14, [2, 2, 3, 3, 3], [1]), (600, [49] * 10 + [50], [30, 30])],
+    [(2, [1], [1]), (5, [1] * 4, [1]), (6, [1] * 4, [2]), (14, [2] * 5, [4]), (600, [49] * 10 + [50], [30, 30])],
 )
 def test_batches(tmp_path: Path, count: int, fit: list[int], held: list[int]) -> None:
     made = read_calibration(saved(tmp_path / "a.npy", floats(count)), network())
@@ -89,9 +89,9 @@ def test_batches(tmp_path: Path, count: int, fit: list[int], held: list[int]) ->
 
 def test_a_fixed_batch_stays_as_written(tmp_path: Path) -> None:
     made = read_calibration(saved(tmp_path / "a.npy", floats(31)), network(4, 3, 8, 6))
-    assert (made.count, sizes(made.fit), sizes(made.held_out)) == (28, [4] * 6, [4])
+    assert (made.count, sizes(made.fit), sizes(made.held_out)) == (28, [4] * 5, [4, 4])
     assert made.pixels is not None
-    assert len(made.pixels) == 4
+    assert len(made.pixels) == 8
 
 
 def test_a_batch_that_mixes_its_inputs_is_not_used(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_uint8_arrays_of_other_channels(tmp_path: Path, shape: tuple[int, ...]) 
     path = saved(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     made = read_calibration(path, network("N", 1, 8, 6), preprocess='{"mean": 0.5, "std": 0.5}')
     assert made.pixels is not None
-    assert made.pixels.shape == (2, 8, 6, 1)
+    assert made.pixels.shape == (6, 8, 6, 1)
 
 
 def test_a_network_that_takes_uint8(tmp_path: Path) -> None:

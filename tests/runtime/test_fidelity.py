@@ -69,3 +69,9 @@ def test_answers_are_the_floating_outputs() -> None:
     assert [len(row) for row in found] == [1, 1, 1]
     for row, batch in zip(found, batches, strict=True):
         assert row[0] == pytest.approx(open_session(model, optimise=False).run(None, batch)[1], rel=1e-5)
+
+
+def test_a_single_input_tells_something_as_well() -> None:
+    target = np.array([[1.0, 2.0, 4.0]])
+    assert divergence([[target]], [[target + 0.5]]) == pytest.approx(0.75 / (((target - target.mean()) ** 2).sum()))
+    assert divergence([[target]], [[target]]) == 0
