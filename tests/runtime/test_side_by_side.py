@@ -233,7 +233,7 @@ def test_a_fixed_batch(tmp_path: Path, batch: int, count: int) -> None:
 def test_few_inputs_that_were_held_out(tmp_path: Path) -> None:
     net = Net(x=("N", 6))
     graph = Graph(net.model(net.op("MatMul", "x", net.weight("w", 6, 4))))
-    assert len(samples(graph.model, graph.model, calibration(graph, tmp_path, 6, count=30))) == 3
+    assert len(samples(graph.model, graph.model, calibration(graph, tmp_path, 6, count=9))) == 3
 
 
 def test_a_network_that_fails_costs_the_samples_and_nothing_else(tmp_path: Path) -> None:
