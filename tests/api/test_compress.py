@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nasopt
-from nasopt.errors import ConstraintUnreachableError, UsageError
+from nasopt.errors import ConstraintUnreachableError, ModelNotSupportedError, UsageError
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import Graph, load_graph
 from nasopt.graphs.model_file import read_model
@@ -314,6 +314,10 @@ def test_any_network_is_compressed_or_out_of_reach(tmp_path_factory: pytest.Temp
     except ConstraintUnreachableError as error:
         reachable = error.reachable["flops"]
         result = None
+    except ModelNotSupportedError as error:  # seed 250 draws one: its output is smaller than the rounding before it
+        assert "rounding alone moves output" in str(error)
+        assert files(folder) == ["net.onnx"]
+        return
     if result is None:
         assert reachable < 0.2
         assert files(folder) == ["net.onnx"]
