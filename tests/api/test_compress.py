@@ -309,16 +309,18 @@ def test_progress_is_told_and_the_record_is_complete(tmp_path: Path) -> None:
 def test_any_network_is_compressed_or_out_of_reach(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     folder = tmp_path_factory.mktemp("any")
     model = saved(random_network(seed), folder)
+    refused = ""
     try:
         result = compress(model, folder / "small.onnx", flops_drop=0.2, generations=2, granularity=1)
     except ConstraintUnreachableError as error:
         reachable = error.reachable["flops"]
         result = None
     except ModelNotSupportedError as error:  # seed 250 draws one: its output is smaller than the rounding before it
-        assert "rounding alone moves output" in str(error)
+        refused, result = str(error), None
+    if refused:
+        assert "rounding alone moves output" in refused
         assert files(folder) == ["net.onnx"]
-        return
-    if result is None:
+    elif result is None:
         assert reachable < 0.2
         assert files(folder) == ["net.onnx"]
     else:
