@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -15,7 +15,7 @@ from nasopt.api.repair import Lesson, Repaired, repair, untouched
 from nasopt.api.request import Request
 from nasopt.errors import ConstraintUnreachableError, UsageError
 from nasopt.graphs.graph import Graph
-from nasopt.mutations import Edit, apply_edit
+from nasopt.mutations import apply_edit
 from nasopt.mutations.space import SearchSpace
 from nasopt.results import Latency, Measured
 from nasopt.runtime.latency import compare
@@ -25,7 +25,7 @@ from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import STEPS
 from nasopt.search.surrogate import refitted
 
-__all__ = ["Choice", "choose"]
+__all__ = ["Choice", "MeasuredSearch"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -52,12 +52,14 @@ class Choice:
     Attributes:
         allocation: with the chosen candidate.
         mended: its weights; None where there was nothing to learn from.
+        latency: its time beside the original's; None where that was not wanted.
         measured: one record a candidate, in the order in which they were measured.
         stopped_by: ``candidates``, ``time limit`` or ``no gain``.
     """
 
     allocation: Allocation
     mended: Repaired | None
+    latency: Latency | None
     measured: tuple[Measured, ...]
     stopped_by: str
 
@@ -77,55 +79,37 @@ class _Tried:
         return self.latency is not None and self.latency.slower, self.damage
 
 
-def choose(
-    request: Request,
-    original: Graph,
-    space: SearchSpace,
-    constraints: Constraints,
-    first: tuple[Edit, ...],
-    lesson: Lesson | None,
-    whole: float | None,
-    *,
-    estimates: bool,
-) -> Choice:
-    """Searches, measures, learns, and searches again.
+@dataclass
+class MeasuredSearch:
+    """Searches, measures, learns, and searches again: `run`.
 
     The damage of a candidate is the divergence of its answers, once repaired, on inputs that were held out; with a metric of the
     user's it is what the metric loses.
 
-    Args:
+    Attributes:
         request: what was asked for.
         original: the network as it was read.
+        prepared: after the edits that come before pruning.
         space: the compiled space, at any granularity.
         constraints: what to reach.
-        first: the edits that come before pruning.
         lesson: what to repair with and to judge by; None where a metric is all there is.
         whole: what the metric gives for the original; None without one.
         estimates: whether losses of the space are estimates of what will be measured, before anything has been.
-
-    Raises:
-        ConstraintUnreachableError: no network of the space satisfies the constraints.
-        UsageError: the metric fails.
     """
-    return _Rounds(request, original, space, constraints, first, lesson, whole, estimates).run()
 
+    request: Request
+    original: Graph
+    prepared: Graph
+    space: SearchSpace
+    constraints: Constraints
+    lesson: Lesson | None
+    whole: float | None
+    estimates: bool
+    tried: list[_Tried] = field(default_factory=list, init=False)
 
-class _Rounds:
-    def __init__(
-        self,
-        request: Request,
-        original: Graph,
-        space: SearchSpace,
-        constraints: Constraints,
-        first: tuple[Edit, ...],
-        lesson: Lesson | None,
-        whole: float | None,
-        estimates: bool,
-    ) -> None:
-        self.request, self.original, self.space, self.constraints, self.first = request, original, space, constraints, first
-        self.lesson, self.whole, self.estimates = lesson, whole, estimates
+    def __post_init__(self) -> None:
+        request = self.request
         self.begun = monotonic()
-        self.tried: list[_Tried] = []
         self.most = MEASURED if request.measure is None else request.measure
         if request.time_limit is not None:
             self.seconds = request.time_limit
@@ -133,6 +117,12 @@ class _Rounds:
             self.seconds = SECONDS if request.measure is None and request.clock else np.inf
 
     def run(self) -> Choice:
+        """The choice.
+
+        Raises:
+            ConstraintUnreachableError: no network of the space satisfies the constraints.
+            UsageError: the metric fails.
+        """
         best = self._coarse_and_fine()
         stale, stopped = 0, "candidates"
         while len(self.tried) < self.most and stale < PATIENCE and not self._late():
@@ -152,7 +142,7 @@ class _Rounds:
         elif len(self.tried) < self.most and self._late():
             stopped = "time limit"
         records = tuple(self._record(tried, chosen=tried is best) for tried in self.tried)
-        return Choice(best.allocation, best.mended, records, stopped)
+        return Choice(best.allocation, best.mended, best.latency, records, stopped)
 
     def _coarse_and_fine(self) -> _Tried:
         """The best candidate as predictions have it, and if there is time those at each step that ``auto`` may take; of all, the best."""
@@ -181,7 +171,8 @@ class _Rounds:
     def _try(self, allocation: Allocation, *, estimated: bool) -> _Tried:
         request, space = self.request, allocation.space
         request.report("measure", len(self.tried) / self.most, f"candidate {len(self.tried) + 1}")
-        model, removed = self._built(allocation)
+        prune, removed = space.edit(allocation.kept.tolist()), space.removed(allocation.kept.tolist())
+        model = apply_edit(self.prepared, prune)
         mended = None
         if self.lesson is not None:
             if request.compensate and removed.any():
@@ -215,13 +206,6 @@ class _Rounds:
         except UsageError as error:
             self.request.report("metric", None, str(error))
             return None
-
-    def _built(self, allocation: Allocation) -> tuple[onnx.ModelProto, Any]:
-        prune = allocation.space.edit(allocation.kept.tolist())
-        graph = self.original
-        for edit in (*self.first, *([prune] if prune.detail["groups"] else [])):
-            graph = Graph(apply_edit(graph, edit), self.original.bound, origin=self.original.origin)
-        return graph.model, allocation.space.removed(allocation.kept.tolist())
 
     def _record(self, tried: _Tried, *, chosen: bool) -> Measured:
         space, kept = tried.allocation.space, tried.allocation.kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -10,7 +11,7 @@ import numpy as np
 from onnx import ModelProto
 
 from nasopt.api.candidate import coarser, find, finish, realise
-from nasopt.api.choice import choose
+from nasopt.api.choice import MeasuredSearch
 from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.probing import WORK, WORK_WITHOUT_DATA
 from nasopt.api.records import cost_of, notes_on
@@ -181,17 +182,9 @@ def compress(
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     choice = None
     if data is not None or request.metric is not None:
-        choice = choose(
-            request,
-            original,
-            space,
-            constraints,
-            first,
-            taught,
-            whole,
-            estimates=metric is None and taught is not None and ranking == WITH_INPUTS,
-        )
-        candidate = realise(request, original, choice.allocation, first, measure=measure_latency)
+        estimates = metric is None and taught is not None and compensate and ranking == WITH_INPUTS
+        choice = MeasuredSearch(request, original, graph, space, constraints, taught, whole, estimates).run()
+        candidate = replace(realise(request, original, choice.allocation, first, measure=False), latency=choice.latency)
         if choice.stopped_by != "candidates":
             ended = {"time limit": "the clock ended the measurements", "no gain": "no gain ended the measurements"}[choice.stopped_by]
             notes.append(f"{ended}; candidates measured: {len(choice.measured)}")

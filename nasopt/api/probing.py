@@ -16,8 +16,9 @@ from nasopt.api.request import Progress
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.write_back import write_weights
-from nasopt.mutations import apply_edit
+from nasopt.mutations.rewrite import remove_units
 from nasopt.mutations.space import SearchSpace
+from nasopt.runtime.calibration import first_of
 from nasopt.runtime.closed_form import fitted
 from nasopt.runtime.fidelity import answers, divergence
 
@@ -55,7 +56,7 @@ def probed(
     whole = [len(group) for group in space.units.groups]
     macs = max(totals(graph).macs, 1) / max(_count_of_a_call(graph), 1)
     shares = SHARES if len(SHARES) * len(whole) * macs * FEWEST <= work else (0.5,)
-    few = _first(inputs, max(FEWEST, int(work / (len(shares) * max(len(whole), 1) * macs))))
+    few = first_of(inputs, max(FEWEST, int(work / (len(shares) * max(len(whole), 1) * macs))))
     expected = answers(graph.model, few, origin=graph.origin)
     factors = []
     for place, size in enumerate(whole):
@@ -66,8 +67,8 @@ def probed(
             lost = space.lost(place, keep)
             if keep == size or lost <= 0:
                 continue
-            model = apply_edit(graph, space.edit(kept))
-            model = write_weights(model, fitted(space.units, space.removed(kept), grams))
+            removed = space.removed(kept)
+            model = write_weights(remove_units(space.units, removed), fitted(space.units, removed, grams))
             found = divergence(expected, answers(model, few, origin=graph.origin))
             gone.append(size - keep)
             factor.append(found / lost if np.isfinite(found) else np.inf)
@@ -86,14 +87,3 @@ def probed(
 
 def _count_of_a_call(graph: Graph) -> int:
     return max((shape[0] for shape in graph.bound.values() if shape), default=1)
-
-
-def _first(batches: Sequence[Mapping[str, Array]], count: int) -> list[Mapping[str, Array]]:
-    """The first batches that hold `count` inputs."""
-    taken, held = [], 0
-    for batch in batches:
-        if held >= count:
-            break
-        taken.append(batch)
-        held += max((len(value) for value in batch.values() if np.ndim(value)), default=1)
-    return taken

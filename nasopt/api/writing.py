@@ -15,8 +15,8 @@ from nasopt.errors import InvalidEditError, UsageError
 from nasopt.files import write_atomically
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.model_file import content_hash, write_model
-from nasopt.mutations import Edit, apply_edit
-from nasopt.mutations.script import Script, read_script, refer_to_script
+from nasopt.mutations import Edit
+from nasopt.mutations.script import Script, read_script, refer_to_script, replay
 from nasopt.mutations.set_weights import SetWeights, pack
 from nasopt.results import FrontPoint
 from nasopt.search.allocate import Allocation
@@ -105,9 +105,8 @@ def _write_point(
     prune = space.edit(kept)
     edits = (*first, *([prune] if prune.detail["groups"] else []))
     model = onnx.ModelProto()
-    model.CopyFrom(original.model)
-    for edit in edits:
-        model = apply_edit(Graph(model, original.bound, origin=str(request.path)), edit)
+    model.CopyFrom(original.model)  # the name of its script will be written into it, even where nothing is cut
+    model = replay(model, edits, original.bound, str(request.path))
     removed = space.removed(kept)
     if lesson is not None and removed.any():
         mended = repair(space.units, removed, model, lesson, threads=request.threads, report=request.report)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from onnx.helper import tensor_dtype_to_np_dtype
@@ -25,11 +25,12 @@ from nasopt.runtime.rows import Rows, sources
 from nasopt.runtime.sessions import open_session, run
 from nasopt.runtime.synthetic import is_image, synthetic_inputs
 
-__all__ = ["LIMIT", "Batches", "Calibration", "read_calibration", "synthetic_calibration"]
+__all__ = ["LIMIT", "Batches", "Calibration", "first_of", "read_calibration", "synthetic_calibration"]
 
 Array = np.ndarray[Any, Any]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Batches = tuple[dict[str, Array], ...]
+_Batch = TypeVar("_Batch", bound=Mapping[str, Any])
 
 LIMIT = 1000
 """Inputs that are drawn from larger data unless the user says how many."""
@@ -85,14 +86,18 @@ class Calibration:
 
     def few(self, count: int) -> Batches:
         """The first batches to learn from, so many that they hold about `count` inputs, at least `FIT_BATCHES`."""
-        taken: list[dict[str, Array]] = []
-        held = 0
-        for batch in self.fit:
-            if held >= count and len(taken) >= FIT_BATCHES:
-                break
-            taken.append(batch)
-            held += max((len(value) for value in batch.values() if np.ndim(value)), default=1)
-        return tuple(taken)
+        return first_of(self.fit, count, FIT_BATCHES)
+
+
+def first_of(batches: Sequence[_Batch], count: int, least: int = 0) -> tuple[_Batch, ...]:
+    """The first batches, so many that they hold about `count` inputs, and at least `least` of them."""
+    held, number = 0, 0
+    for batch in batches:
+        if held >= count and number >= least:
+            break
+        number += 1
+        held += max((len(value) for value in batch.values() if np.ndim(value)), default=1)
+    return tuple(batches[:number])
 
 
 def read_calibration(

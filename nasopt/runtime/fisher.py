@@ -15,7 +15,7 @@ are added up over everything that goes with it, for each input, before they are 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,6 +37,7 @@ except ModuleNotFoundError:
     raise MissingExtraError("this needs PyTorch: pip install 'nasopt[torch]'") from None
 
 from nasopt.runtime.bridge import TorchNetwork, to_torch
+from nasopt.runtime.calibration import first_of
 from nasopt.runtime.losses import OutputLoss, output_losses
 from nasopt.runtime.torch_ops import TORCH_TYPES
 
@@ -120,7 +121,7 @@ def _gather(units: Units, probe: _Probe, batches: Feeds, seed: int, threads: int
         return np.zeros((0, units.count))
     rows = bool(graph.inputs) and probe.network.batchable and all(graph.bound.values())
     height = graph.bound[graph.inputs[0]][0] if rows else 1
-    samples = Samples(_first(batches, INPUTS), graph, Teacher(graph, threads), rows=rows, size=probe.most * height)
+    samples = Samples(first_of(batches, INPUTS), graph, Teacher(graph, threads), rows=rows, size=probe.most * height)
     losses = output_losses(samples.examples(), graph.origin)
     passes = min(max(DRAWS * probe.summed // len(samples), 1), PASSES)
     rng, found = np.random.default_rng(seed), []
@@ -137,18 +138,6 @@ def _gather(units: Units, probe: _Probe, batches: Feeds, seed: int, threads: int
     every = np.asarray(every[np.isfinite(every).all(axis=1)])  # an input whose numbers overflow says nothing
     every[:, ~probe.known] = np.nan
     return every
-
-
-def _first(batches: Feeds, count: int) -> Feeds:
-    """So many batches that they hold about `count` inputs."""
-    taken: list[Mapping[str, Array]] = []
-    held = 0
-    for batch in batches:
-        if held >= count:
-            break
-        taken.append(batch)
-        held += max((len(value) for value in batch.values() if np.ndim(value)), default=1)
-    return taken
 
 
 def _score(loss: OutputLoss, value: Tensor, inputs: int, outputs: int) -> Tensor:
