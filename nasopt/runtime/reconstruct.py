@@ -36,7 +36,7 @@ CHECK = 5
 """Every so-manieth batch is not fitted but judges the ridge."""
 
 ROUNDS = 2
-"""Fits anew to what a rectifier lets through; on ResNet-20 at −50 % they take 8 % off the divergence, two more would take another 1 %."""
+"""Fits anew to what a rectifier lets through (what they are worth: `benchmarks/ranking.py`)."""
 
 _SMALL, _AGREES = 1e-6, 1e-12
 
