@@ -1,7 +1,8 @@
 """What a network costs, and what every choice of channels would cost.
 
 MACs are multiply-accumulates of Conv, ConvTranspose, Gemm and MatMul under the bound input shape, bias excluded. Parameters are the
-elements of all floating-point weights except the running statistics of BatchNormalization. Activation bytes are the tensors that nodes
+elements of all floating-point weights except the running statistics of BatchNormalization and stored scalars (the bounds of a Clip, a
+factor: settings, not parameters). Activation bytes are the tensors that nodes
 produce; the peak is the largest sum of live ones while nodes run in file order, inputs included.
 
 Each of these is a sum of products of axis lengths, and each axis length is an affine function of how many units each group keeps.
@@ -71,12 +72,12 @@ def node_macs(graph: Graph, node: Node) -> Macs | None:
 def node_uses(graph: Graph) -> list[NodeUse]:
     """Every node's share. A weight that several nodes read is counted at the first."""
     counted: set[str] = set()
-    statistics = _running_statistics(graph)
+    settings = _settings(graph)
     uses = []
     for node in graph.nodes:
         form = node_macs(graph, node)
         macs = None if form is None else form.coefficient * math.prod(graph.shape(value)[axis] for value, axis in form.dims)
-        own = [name for name in node.inputs if name in graph.weights and graph.is_float(name) and name not in counted | statistics]
+        own = [name for name in node.inputs if name in graph.weights and graph.is_float(name) and name not in counted | settings]
         counted.update(own)
         params = sum(graph.weights[name].size for name in dict.fromkeys(own))
         uses.append(NodeUse(node, macs, params, sum(_bytes(graph, name) for name in _produced(graph, node))))
@@ -120,11 +121,11 @@ class CostTable:
             form = node_macs(graph, node)
             if form is not None and form.coefficient:
                 macs.append(self._term(form.coefficient, form.dims))
-        statistics = _running_statistics(graph)
+        settings = _settings(graph)
         params = [
             self._term(1, [(name, axis) for axis in range(len(weight.shape))])
             for name, weight in graph.weights.items()
-            if graph.is_float(name) and name in graph.consumers and name not in statistics
+            if graph.is_float(name) and name in graph.consumers and name not in settings
         ]
         self._live = _liveness(graph)
         names = _live_values(graph)
@@ -213,8 +214,10 @@ class _Terms:
         return np.asarray(self.each(sizes).sum(axis=1))
 
 
-def _running_statistics(graph: Graph) -> set[str]:
-    return {name for node in graph.nodes if node.op == "BatchNormalization" and not node.domain for name in node.inputs[3:5]}
+def _settings(graph: Graph) -> set[str]:
+    """Stored numbers that are no parameters."""
+    scalars = {name for name, weight in graph.weights.items() if not weight.shape}
+    return scalars | {name for node in graph.nodes if node.op == "BatchNormalization" and not node.domain for name in node.inputs[3:5]}
 
 
 def _produced(graph: Graph, node: Node) -> list[str]:

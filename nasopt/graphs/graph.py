@@ -58,19 +58,28 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A stored tensor: an initializer, the value of a Constant node, or a ConstantOfShape node with a constant shape (``fill``)."""
+    """A stored tensor: an initializer, the value of a Constant node, or a ConstantOfShape node with a constant shape (``fill``).
+
+    A ``blank`` is an initializer that has a shape but no data yet, as in a network that `nasopt.spaces` has just built: files hold none.
+    """
 
     name: str
     shape: Shape
     dtype: int
     """`TensorProto.DataType`."""
     kind: str
-    """``initializer``, ``constant`` or ``fill``."""
+    """``initializer``, ``constant``, ``fill`` or ``blank``."""
     proto: TensorProto = field(repr=False)
     """Where the data is; for a fill, the one-element value."""
 
     def array(self) -> Array:
-        """The data, read from the protobuf at each call (nothing is cached: weights are large)."""
+        """The data, read from the protobuf at each call (nothing is cached: weights are large).
+
+        Raises:
+            ModelNotSupportedError: there is none (a ``blank``).
+        """
+        if self.kind == "blank":
+            raise ModelNotSupportedError(f"weight '{self.name}' has a shape but no data; draw the network's weights first")
         data: Array = to_array(self.proto)
         return np.full(self.shape, data.reshape(-1)[0], data.dtype) if self.kind == "fill" else data
 
@@ -201,7 +210,8 @@ def _captured(graph: onnx.GraphProto) -> Iterator[str]:
 def _weights(model: onnx.ModelProto, nodes: Sequence[Node]) -> Iterator[Weight]:
     shape_values: dict[str, Array] = {}
     for tensor in model.graph.initializer:
-        weight = Weight(tensor.name, tuple(tensor.dims), tensor.data_type, "initializer", tensor)
+        kind = "blank" if _blank(tensor) else "initializer"
+        weight = Weight(tensor.name, tuple(tensor.dims), tensor.data_type, kind, tensor)
         if weight.dtype == TensorProto.INT64 and weight.size <= shape_analysis.LIMIT:
             shape_values[weight.name] = weight.array()
         yield weight
@@ -221,6 +231,11 @@ def _weights(model: onnx.ModelProto, nodes: Sequence[Node]) -> Iterator[Weight]:
                 value = TensorProto(dims=[1], data_type=TensorProto.FLOAT, float_data=[0.0])
             shape = tuple(int(n) for n in shape_values[node.inputs[0]].reshape(-1))
             yield Weight(node.outputs[0], shape, value.data_type, "fill", value)
+
+
+def _blank(tensor: TensorProto) -> bool:
+    missing = tensor.data_type == TensorProto.FLOAT and not tensor.HasField("raw_data") and not tensor.float_data
+    return missing and 0 not in tensor.dims
 
 
 def _constant_tensor(proto: onnx.NodeProto) -> TensorProto | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto
-from onnx.helper import make_tensor_value_info, tensor_dtype_to_np_dtype
+from onnx.helper import make_tensor_type_proto, make_tensor_value_info, tensor_dtype_to_np_dtype
 from onnx.numpy_helper import from_array
 
 from nasopt.errors import ModelNotSupportedError
@@ -115,12 +116,17 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
         if weight is None or weight.size <= LIMIT:
             bare.graph.node.append(proto)
     for weight in graph.weights.values():
-        if weight.size > LIMIT and weight.kind != "fill":
-            bare.graph.input.append(make_tensor_value_info(weight.name, weight.dtype, weight.shape))
+        if weight.kind == "blank" or (weight.size > LIMIT and weight.kind != "fill"):
+            bare.graph.input.append(onnx.ValueInfoProto(name=weight.name, type=_tensor_type(weight.dtype, weight.shape)))
         elif weight.kind == "initializer":
             bare.graph.initializer.append(weight.proto)
     bare.graph.output.extend(model.graph.output)
     return bare
+
+
+@lru_cache(maxsize=1024)
+def _tensor_type(dtype: int, shape: tuple[int, ...]) -> onnx.TypeProto:
+    return make_tensor_type_proto(dtype, shape)  # weights of one shape are many
 
 
 def _declared(graph: Graph) -> list[onnx.ValueInfoProto]:
@@ -147,7 +153,11 @@ def fold_constants(
     Returns:
         The constants by value name, and for those that depend on shapes, the values whose shapes they came from.
     """
-    constants = {name: weight.array() for name, weight in graph.weights.items() if weight.size <= LIMIT and _numeric(weight.dtype)}
+    constants = {
+        name: weight.array()
+        for name, weight in graph.weights.items()
+        if weight.size <= LIMIT and weight.kind != "blank" and _numeric(weight.dtype)
+    }
     sources: dict[str, frozenset[str]] = {}
     for node in graph.nodes:
         if node.domain or not node.outputs or node.outputs[0] in constants:
@@ -183,12 +193,15 @@ def _read(graph: Graph, inferred: onnx.ModelProto) -> tuple[dict[str, tuple[int,
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, int] = {}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
-        tensor = value.type.tensor_type
-        if not value.type.HasField("tensor_type"):
+        name = value.name
+        if name in graph.weights or not value.type.HasField("tensor_type"):
             continue
-        dtypes[value.name] = tensor.elem_type
-        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-            shapes[value.name] = tuple(int(dim.dim_value) for dim in tensor.shape.dim)
+        tensor = value.type.tensor_type
+        dtypes[name] = tensor.elem_type
+        if tensor.HasField("shape"):
+            sizes = [int(dim.dim_value) if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim]
+            if -1 not in sizes:
+                shapes[name] = tuple(sizes)
     for name, weight in graph.weights.items():
         shapes[name], dtypes[name] = weight.shape, weight.dtype
     return shapes, dtypes

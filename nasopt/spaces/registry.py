@@ -1,0 +1,56 @@
+"""The spaces by name. A new one is a module and a line here (docs/spaces.md)."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from nasopt.errors import UsageError
+from nasopt.spaces.space import Space
+
+__all__ = ["SPACES", "get_space", "space_class"]
+
+SPACES = {
+    "nasbench101": "nasbench101:NasBench101",
+    "nasbench201": "nasbench201:NasBench201",
+    "nasbench301": "darts:Darts",
+    "transnasbench101_micro": "transnasbench101:TransNasBench101Micro",
+    "transnasbench101_macro": "transnasbench101:TransNasBench101Macro",
+    "nasbench_macro": "nasbench_macro:NasBenchMacro",
+    "fbnet": "fbnet:FBNet",
+    "mnasnet": "mnasnet:MnasNet",
+    "ofa_pn": "ofa:OfaProxylessNas",
+    "ofa_mbv3": "ofa:OfaMobileNetV3",
+    "ofa_resnet50": "ofa_resnet50:OfaResNet50",
+}
+"""Module and class of each, imported when it is asked for."""
+
+
+def space_class(name: str) -> type[Space]:
+    """The class of a space.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if name not in SPACES:
+        near = get_close_matches(name, SPACES, 1)
+        raise UsageError(f"there is no space '{name}'{f'; did you mean {near[0]}?' if near else ''} (spaces: {', '.join(SPACES)})")
+    module, _, attribute = SPACES[name].partition(":")
+    found: type[Space] = getattr(import_module(f"nasopt.spaces.{module}"), attribute)
+    return found
+
+
+def get_space(name: str, **settings: Any) -> Space:
+    """A space with these settings, the others as published.
+
+    Raises:
+        UsageError: there is no such space, it has no such setting, or the setting cannot have this value.
+    """
+    kind = space_class(name)
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every space is a dataclass
+    for setting in settings:
+        if setting not in known:
+            raise UsageError(f"{name} has no setting '{setting}' (settings: {', '.join(known) or 'none'})")
+    return kind(**settings)
