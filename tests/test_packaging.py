@@ -24,7 +24,7 @@ VERBS = {"apply", "bench", "compress", "diff", "doctor", "explain", "inspect", "
 
 # docs/architecture.md, "Imports run one way": what each room may import, besides itself and the modules at the top.
 MAY_IMPORT = {
-    "api": {"search", "mutations", "runtime", "graphs"},
+    "api": {"search", "mutations", "runtime", "spaces", "graphs"},
     "cli": {"api", "report"},
     "graphs": set(),
     "mutations": {"graphs"},

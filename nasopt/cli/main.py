@@ -16,19 +16,21 @@ from nasopt.cli.terminal import Terminal
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["VERBS", "application", "main"]
+__all__ = ["GROUPS", "VERBS", "application", "main"]
 
 VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "doctor")
+GROUPS = ("spaces",)
+"""Commands that have verbs of their own."""
 
 
 class Application(click.Group):
     """A group that imports a verb when it is called, and answers every exception in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(VERBS)
+        return [*VERBS, *GROUPS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in VERBS:
+        if cmd_name not in (*VERBS, *GROUPS):
             return None
         command: click.Command = import_module(f"nasopt.cli.{cmd_name}").command
         return command

@@ -22,14 +22,16 @@ existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 output_file = click.Path(dir_okay=False, path_type=Path)
 
 
-def verb(name: str, *, summary: str, examples: str) -> Callable[[Callable[..., int]], click.Command]:
+def verb(name: str, *, summary: str, examples: str, group: click.Group | None = None) -> Callable[[Callable[..., int]], click.Command]:
     """Makes a command of a function that takes the terminal first and returns the exit code.
 
     Args:
         name: how the command is called.
         summary: what it does, for the list of commands.
         examples: command lines for the end of its help, one a line.
+        group: the command that it belongs to, as ``spaces`` in ``nasopt spaces build``.
     """
+    schema = name if group is None else f"{group.name}-{name}"
 
     def decorate(function: Callable[..., int]) -> click.Command:
         @functools.wraps(function)
@@ -37,12 +39,14 @@ def verb(name: str, *, summary: str, examples: str) -> Callable[[Callable[..., i
         def run(ctx: click.Context, /, *, as_json: bool, verbose: int, quiet: bool, no_color: bool, **options: Any) -> int:
             terminal: Terminal = ctx.find_object(Terminal) or Terminal([])
             verbosity = -1 if quiet else verbose
-            terminal.configure(name, json=as_json, verbosity=verbosity, no_color=no_color, seed=options.get("seed"))
+            terminal.configure(schema, json=as_json, verbosity=verbosity, no_color=no_color, seed=options.get("seed"))
             return function(terminal, **options)
 
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
         command = click.command(name, short_help=summary, epilog=epilog)(run)
         command.params += _manners()
+        if group is not None:
+            group.add_command(command)
         return command
 
     return decorate

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["drop", "granularity", "input_shape", "shapes_by_name"]
+__all__ = ["drop", "granularity", "input_shape", "settings_by_name", "shapes_by_name"]
 
 
 def drop(value: object) -> float:
@@ -74,3 +74,33 @@ def shapes_by_name(pairs: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, tu
             raise click.BadParameter(msg)
         shapes[name] = shape
     return shapes
+
+
+def settings_by_name(pairs: Iterable[str]) -> dict[str, Any]:
+    """Collects repeated ``--set NAME=VALUE`` options; a value that reads as a number, true or false is one.
+
+    Raises:
+        click.BadParameter: an option does not read so, or a name is given twice.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals and text):
+            msg = f"{pair!r} does not read as NAME=VALUE, e.g. classes=100."
+            raise click.BadParameter(msg)
+        if name in settings:
+            msg = f"setting {name!r} is given twice."
+            raise click.BadParameter(msg)
+        settings[name] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

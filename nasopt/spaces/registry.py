@@ -49,8 +49,19 @@ def get_space(name: str, **settings: Any) -> Space:
         UsageError: there is no such space, it has no such setting, or the setting cannot have this value.
     """
     kind = space_class(name)
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every space is a dataclass
-    for setting in settings:
+    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]  # every space is a dataclass
+    for setting, value in settings.items():
         if setting not in known:
             raise UsageError(f"{name} has no setting '{setting}' (settings: {', '.join(known) or 'none'})")
+        _require_alike(f"{name}: {setting}={value}", value, known[setting])
     return kind(**settings)
+
+
+def _require_alike(where: str, value: Any, default: Any) -> None:
+    """Whether a value can stand where the default does: of its type, and positive where it is a number."""
+    wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+    words = {bool: "True or False", int: "a whole number", float: "a number", str: "a name"}
+    if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
+        raise UsageError(f"{where} must be {words.get(type(default), type(default).__name__)}, e.g. {default}")
+    if not isinstance(value, str | bool) and not 0 < value < float("inf"):
+        raise UsageError(f"{where} must be positive, e.g. {default}")

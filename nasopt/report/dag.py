@@ -1,0 +1,195 @@
+"""Pictures of directed graphs: cells and networks, from top to bottom, as SVG.
+
+Layered as by Sugiyama, Tagawa and Toda (IEEE SMC 1981): boxes lie as many rows down as the longest way to them is long, long arrows bend
+around the rows that they pass, and each row is ordered by where its neighbours are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nasopt.drawings import Box, Drawing
+
+__all__ = ["svg"]
+
+LETTER, LINE, PAD = 6.6, 16.0, 8.0
+"""Width of a letter, height of a line, and space around them, in pixels at 11 px."""
+GAP, BEND, ROW = 22.0, 14.0, 34.0
+"""Between boxes of a row, around the bend of a long arrow, and between rows."""
+SWEEPS = 8
+
+COLOURS = {"edge": ("#eceff4", "#6b7689"), "layer": ("#dcebff", "#2f6fbf"), "join": ("#e5f4e3", "#3c8f3f"), "plain": ("#fff4dc", "#b9851b")}
+
+HEAD = (
+    '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    '<path d="M0 0 L8 4 L0 8 z" fill="#78828f"/></marker></defs>'
+)
+
+Row = list["_Place"]
+
+
+@dataclass(eq=False)
+class _Place:
+    """A box, or a bend of a long arrow, on the page."""
+
+    box: Box | None
+    row: int
+    width: float
+    height: float
+    x: float = 0.0
+    above: list[_Place] = field(default_factory=list)
+    below: list[_Place] = field(default_factory=list)
+
+
+def svg(drawing: Drawing) -> str:
+    """Draws a graph.
+
+    Args:
+        drawing: boxes and arrows.
+
+    Returns:
+        One ``<svg>`` element that stands alone.
+    """
+    places, chains = _laid_out(drawing)
+    rows: list[Row] = [[] for _ in range(1 + max((place.row for place in places), default=0))]
+    for place in places:
+        rows[place.row].append(place)
+    _order(rows)
+    _spread(rows)
+    tops, top = [], PAD + LINE * 2
+    for row in rows:
+        tops.append(top)
+        top += max((place.height for place in row), default=0.0) + ROW
+    left = min((place.x - place.width / 2 for place in places), default=0.0) - 2 * PAD
+    right = max((place.x + place.width / 2 for place in places), default=0.0) + 2 * PAD
+    right = max(right, left + 1.2 * LETTER * len(drawing.title) + 4 * PAD)  # bold
+    width, height = right - left, top - ROW + 2 * PAD
+    size = f'viewBox="{left:.1f} 0 {width:.1f} {height:.1f}" width="{width:.0f}" height="{height:.0f}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="11" role="img">',
+        f"<title>{escape(drawing.title)}</title>",
+        f'<rect x="{left:.1f}" width="{width:.1f}" height="{height:.1f}" fill="#ffffff"/>',
+        HEAD,
+        f'<text x="{left + 2 * PAD:.1f}" y="{PAD + LINE:.1f}" font-weight="600" fill="#222b38">{escape(drawing.title)}</text>',
+        *(_arrow(chain, tops) for chain in chains),
+        *(_boxed(place, tops[place.row]) for place in places if place.box is not None),
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def _laid_out(drawing: Drawing) -> tuple[list[_Place], list[list[_Place]]]:
+    """Boxes and bends in rows, and each arrow as the places that it goes through."""
+    depth = _depths(len(drawing.boxes), drawing.arrows)
+    places = [
+        _Place(box, depth[index], LETTER * max(map(len, box.lines), default=0) + 2 * PAD, LINE * len(box.lines) + PAD)
+        for index, box in enumerate(drawing.boxes)
+    ]
+    chains = []
+    for begin, end in drawing.arrows:
+        bends = [_Place(None, row, BEND, 0.0) for row in range(depth[begin] + 1, depth[end])]
+        chain = [places[begin], *bends, places[end]]
+        for one, other in pairwise(chain):
+            one.below.append(other)
+            other.above.append(one)
+        places.extend(bends)
+        chains.append(chain)
+    return places, chains
+
+
+def _depths(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
+    """The longest way to each box; without a way in, as near to its first reader as can be."""
+    readers: list[list[int]] = [[] for _ in range(count)]
+    waiting = [0] * count
+    for begin, end in arrows:
+        readers[begin].append(end)
+        waiting[end] += 1
+    sources = [index for index in range(count) if not waiting[index]]
+    depth, ready = [0] * count, list(sources)
+    while ready:
+        index = ready.pop()
+        for reader in readers[index]:
+            depth[reader] = max(depth[reader], depth[index] + 1)
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                ready.append(reader)
+    if any(waiting):
+        raise ValueError("a graph with a cycle cannot be drawn from top to bottom")
+    for index in sources[1:]:
+        depth[index] = max(0, min((depth[reader] for reader in readers[index]), default=1) - 1)
+    return depth
+
+
+def _order(rows: list[Row]) -> None:
+    """Orders each row by the mean place of its neighbours, down and up again."""
+    for sweep in range(SWEEPS):
+        down = sweep % 2 == 0
+        for row in rows if down else reversed(rows):
+            means = {}
+            for index, place in enumerate(row):
+                neighbours = place.above if down else place.below
+                means[place] = sum(other.x for other in neighbours) / len(neighbours) if neighbours else float(index)
+            row.sort(key=means.__getitem__)
+            for index, place in enumerate(row):
+                place.x = float(index) - len(row) / 2
+
+
+def _spread(rows: list[Row]) -> None:
+    """Gives boxes their room, then moves them towards their neighbours as far as those beside them allow."""
+    for row in rows:
+        _push(row, [0.0] * len(row))
+    for sweep in range(SWEEPS):
+        for row in rows if sweep % 2 else reversed(rows):
+            wanted = []
+            for place in row:
+                near = place.above + place.below
+                wanted.append(sum(other.x for other in near) / len(near) if near else place.x)
+            _push(row, wanted)
+
+
+def _push(row: Row, wanted: Sequence[float]) -> None:
+    """Places a row in its order, as near to what is wanted as its boxes' widths allow (means of what collides)."""
+    blocks: list[tuple[list[_Place], list[float], float]] = []  # places, their offsets from the first, wanted position of the first
+    for place, x in zip(row, wanted, strict=True):
+        blocks.append(([place], [0.0], x))
+        while len(blocks) > 1:
+            (left, offsets, at), (right, more, then) = blocks[-2:]
+            room = offsets[-1] + left[-1].width / 2 + GAP + right[0].width / 2
+            if at + room <= then:
+                break
+            mean = (at * len(left) + (then - room) * len(right)) / (len(left) + len(right))
+            blocks[-2:] = [(left + right, offsets + [room + offset for offset in more], mean)]
+    for places, offsets, at in blocks:
+        for place, offset in zip(places, offsets, strict=True):
+            place.x = at + offset
+
+
+def _boxed(place: _Place, top: float) -> str:
+    assert place.box is not None
+    fill, stroke = COLOURS.get(place.box.kind, COLOURS["plain"])
+    lines = "".join(
+        f'<text x="{place.x:.1f}" y="{top + PAD / 2 + LINE * (index + 0.75):.1f}" text-anchor="middle" fill="#222b38">{escape(line)}</text>'
+        for index, line in enumerate(place.box.lines)
+    )
+    return (
+        f'<g><rect x="{place.x - place.width / 2:.1f}" y="{top:.1f}" width="{place.width:.1f}" height="{place.height:.1f}" rx="5" '
+        f'fill="{fill}" stroke="{stroke}"/>{lines}</g>'
+    )
+
+
+def _arrow(chain: list[_Place], tops: Sequence[float]) -> str:
+    begin, *bends, end = chain
+    x, y = begin.x, tops[begin.row] + begin.height
+    path = f"M{x:.1f} {y:.1f}"
+    for place in (*bends, end):
+        target = tops[place.row] - (1.0 if place is end else 0.0)
+        middle = (y + target) / 2
+        path += f" C{x:.1f} {middle:.1f} {place.x:.1f} {middle:.1f} {place.x:.1f} {target:.1f}"
+        x, y = place.x, target
+    return f'<path d="{path}" fill="none" stroke="#78828f" stroke-width="1.2" marker-end="url(#head)"/>'
