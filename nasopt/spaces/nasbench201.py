@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from nasopt.errors import UsageError
 from nasopt.spaces.network import Network
 from nasopt.spaces.space import Genes, OperationGraph, Space
 
@@ -67,10 +66,8 @@ class NasBench201(Space):
         except ValueError:
             genes = ()
         if len(genes) != len(EDGES) or self.text(genes) != text.strip():
-            raise UsageError(
-                f"{self.name}: '{text}' is no architecture: expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with operations "
-                f"{', '.join(self.vocabulary)}, or NASLib's six numbers"
-            )
+            operations = ", ".join(self.vocabulary)
+            raise self.refused(text, f"|op~0|+|op~0|op~1|+|op~0|op~1|op~2| with operations {operations}, or NASLib's six numbers")
         return genes
 
     def text(self, genes: Genes) -> str:

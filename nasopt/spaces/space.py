@@ -28,6 +28,9 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 ENUMERABLE = 1_000_000
 """Rows of genes that `Space.architectures` goes through at most."""
 
+SHOWN = 120
+"""Characters of a text that an error quotes."""
+
 TRIES = 100_000
 """Draws after which sampling gives up: a space in which so few genes are valid has to sample in a way of its own."""
 
@@ -114,6 +117,11 @@ class Space(ABC):
         if not self.valid(genes):
             raise UsageError(f"{self.name}: {genes} is no architecture of the space")
         return genes
+
+    def refused(self, text: str, expected: str) -> UsageError:
+        """What `parse` raises: says what was expected instead."""
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+        return UsageError(f"{self.name}: '{shown}' is no architecture: expected {expected}")
 
     def sample(self, rng: np.random.Generator) -> Genes:
         """A random architecture: every gene uniform, drawn anew until they are valid."""
