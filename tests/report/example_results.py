@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from nasopt.drawings import Box, Drawing
 from nasopt.results import (
     Answer,
     BenchResult,
@@ -29,6 +30,15 @@ from nasopt.results import (
     Sample,
     TensorInfo,
     VerifyResult,
+)
+from nasopt.space_results import (
+    Architecture,
+    BuiltNetwork,
+    DrawnArchitecture,
+    SampledArchitectures,
+    SpaceDetail,
+    SpacesResult,
+    SpaceSummary,
 )
 
 BEFORE = Cost(
@@ -217,3 +227,11 @@ BENCH = BenchResult(Path("small.onnx"), LATENCY.after, 1, 50, "onnxruntime", Pat
 BENCH_ALONE = replace(BENCH, against=None, against_latency=None)
 DOCTOR = DoctorResult({"nasopt": "0.1.0", "onnx": "1.20.0"}, {"torch": True, "tf": False}, {"cpu": "2 cores"}, ())
 SICK = replace(DOCTOR, problems=("onnxruntime 1.10 is too old: pip install -U onnxruntime",))
+
+_SUMMARY = SpaceSummary("fbnet", "FBNet", 9**22, {"resolution": 224, "classes": 1000, "width": 1.0, "task": "image"})
+_ARCHITECTURE = Architecture("0_1_2", "0_1_2", (0, 1, 2))
+SPACES = SpacesResult((_SUMMARY,))
+SPACE = SpaceDetail(_SUMMARY, "Wu et al., CVPR 2019", (9,) * 3, ("k3_e1", "skip"), _ARCHITECTURE)
+SAMPLED = SampledArchitectures("fbnet", _SUMMARY.settings, 3, (_ARCHITECTURE,))
+BUILT = BuiltNetwork("fbnet", _SUMMARY.settings, _ARCHITECTURE, Path("net.onnx"), 10**8, 10**6, 99, (1, 3, 224, 224), 3)
+DRAWN = DrawnArchitecture("fbnet", _ARCHITECTURE, {"cell": Drawing("cell", (Box(("input",), "edge"), Box(("output",), "edge")), ((0, 1),))})

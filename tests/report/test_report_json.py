@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nasopt.report import json as documents
+from nasopt.report import spaces
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
@@ -30,6 +31,11 @@ BODIES = {
     ],
     "bench": [documents.bench(examples.BENCH), documents.bench(examples.BENCH_ALONE)],
     "doctor": [documents.doctor(examples.DOCTOR), documents.doctor(examples.SICK)],
+    "spaces-list": [spaces.list_json(examples.SPACES)],
+    "spaces-show": [spaces.show_json(examples.SPACE)],
+    "spaces-sample": [spaces.sample_json(examples.SAMPLED)],
+    "spaces-build": [spaces.build_json(examples.BUILT)],
+    "spaces-draw": [spaces.draw_json(examples.DRAWN, {"cell": Path("cell.svg")})],
 }
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}
 
