@@ -7,7 +7,7 @@ import math
 from nasopt.graphs.cost import node_macs
 from nasopt.graphs.graph import Graph, Node
 
-__all__ = ["naslib_flops"]
+__all__ = ["flopth_flops", "naslib_flops", "thop_macs"]
 
 
 def naslib_flops(graph: Graph) -> int:
@@ -32,5 +32,45 @@ def _flops(graph: Graph, node: Node) -> int:
             _, channels, height, width = graph.shape(node.inputs[0])
             return channels * (height + 1) * (width + 1)
         case _:
-            form = node_macs(graph, node)
-            return form.coefficient * math.prod(graph.shape(value)[axis] for value, axis in form.dims) if form else 0
+            return _macs(graph, node)
+
+
+def thop_macs(graph: Graph) -> int:
+    """The "MACs" of thop 0.1, as in the column ``macs`` of Accel-NASBench: those of layers, 4 an element of a norm, and pools.
+
+    A global pool is a sum over the image and a division, a channel.
+    """
+    total = 0
+    for node in graph.nodes:
+        if node.op == "BatchNormalization":
+            total += 4 * math.prod(graph.shape(node.outputs[0]))
+        elif node.op == "GlobalAveragePool":
+            _, channels, height, width = graph.shape(node.inputs[0])
+            total += channels * (height * width + 1)
+        else:
+            total += _macs(graph, node)
+    return total
+
+
+def flopth_flops(graph: Graph) -> int:
+    """The FLOPs of flopth, as in the column ``flops`` of FBNet's proxies.
+
+    MACs of layers, 2 an element of a norm, 1 of a rectifier and of what is pooled. A module that a block uses twice is counted for its last use: of an inverted residual's two rectifiers only the second.
+    """
+    total = 0
+    for node in graph.nodes:
+        size = math.prod(graph.shape(node.outputs[0]))
+        if node.op == "BatchNormalization":
+            total += 2 * size
+        elif node.op == "Relu":
+            total += 0 if ".expand." in node.name else size
+        elif node.op == "GlobalAveragePool":
+            total += math.prod(graph.shape(node.inputs[0]))
+        else:
+            total += _macs(graph, node)
+    return total
+
+
+def _macs(graph: Graph, node: Node) -> int:
+    form = node_macs(graph, node)
+    return form.coefficient * math.prod(graph.shape(value)[axis] for value, axis in form.dims) if form else 0

@@ -63,5 +63,5 @@ def _require_alike(where: str, value: Any, default: Any) -> None:
     words = {bool: "True or False", int: "a whole number", float: "a number", str: "a name"}
     if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
         raise UsageError(f"{where} must be {words.get(type(default), type(default).__name__)}, e.g. {default}")
-    if not isinstance(value, str | bool) and not 0 < value < float("inf"):
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
         raise UsageError(f"{where} must be positive, e.g. {default}")

@@ -8,7 +8,7 @@ different settings belong to two instances.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from math import prod
@@ -47,6 +47,12 @@ class OperationGraph:
 
     operations: tuple[str, ...]
     adjacency: Bools
+
+    @classmethod
+    def chain(cls, layers: Sequence[str]) -> OperationGraph:
+        """Layers one after the other."""
+        operations = ("input", *layers, "output")
+        return cls(operations, np.eye(len(operations), k=1, dtype=np.bool_))
 
 
 class Space(ABC):
