@@ -55,7 +55,8 @@ def thop_macs(graph: Graph) -> int:
 def flopth_flops(graph: Graph) -> int:
     """The FLOPs of flopth, as in the column ``flops`` of FBNet's proxies.
 
-    MACs of layers, 2 an element of a norm, 1 of a rectifier and of what is pooled. A module that a block uses twice is counted for its last use: of an inverted residual's two rectifiers only the second.
+    MACs of layers, 2 an element of a norm, 1 of a rectifier and of what is pooled. A module that a block uses twice is counted
+    for its last use: of an inverted residual's two rectifiers only the second.
     """
     total = 0
     for node in graph.nodes:

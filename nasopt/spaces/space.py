@@ -77,7 +77,7 @@ class Space(ABC):
 
     @abstractmethod
     def count(self) -> int:
-        """How many architectures there are, those counted once whose `canonical` genes are equal."""
+        """How many architectures there are, as the benchmark counts them: `architectures` gives as many."""
 
     @abstractmethod
     def parse(self, text: str) -> Genes:
