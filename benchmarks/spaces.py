@@ -76,6 +76,7 @@ def cell101(space: Space, row: Row) -> Genes:
 
 
 MILLION = 1e6
+IN_MILLIONS = ("params", MILLION), ("flops", MILLION)
 PUBLISHED = (
     Published("nasbench101", "nasbench101/accuracy_30001.parquet", cell101, {}, ("params", 1), None, macs),
     Published(
@@ -85,6 +86,21 @@ PUBLISHED = (
     Published(
         "nasbench201", "nasbench201/zcp_ImageNet16-120_9445.parquet", column("arch_str"), {"resolution": 16, "classes": 120},
         ("params", MILLION), ("flops", MILLION), counting.naslib_flops,
+    ),
+    *(
+        Published("nasbench301", f"nasbench301/{file}.parquet", column("arch"), {"search": True}, *IN_MILLIONS, counting.naslib_flops)
+        for file in ("zcp_subset_725", "zcp_early_500")
+    ),
+    *(
+        Published(
+            "nasbench301", "nasbench301/zcp_9x_199.parquet", column("arch"), {"search": True, **settings}, *IN_MILLIONS,
+            counting.naslib_flops, lambda row, task=task: row["task"] == task,  # type: ignore[misc]
+        )
+        for task, settings in (("svhn", {}), ("scifar100", {"classes": 100, "resolution": 60}))
+    ),
+    Published(
+        "nasbench301", "oncenas_bench/darts_545.parquet", column("architecture"), {"channels": 36, "layers": 20, "none": True},
+        ("params", MILLION), ("flop", MILLION), counting.thop_macs,
     ),
     Published("nasbench_macro", "nasbench_macro/cifar10.parquet", column("arch"), {}, ("params", 1), ("flops", 1), macs),
     Published(

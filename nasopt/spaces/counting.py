@@ -13,8 +13,8 @@ __all__ = ["flopth_flops", "naslib_flops", "thop_macs"]
 def naslib_flops(graph: Graph) -> int:
     """The FLOPs of NASLib's proxy, as in the columns ``flops`` of NAS-Bench-Suite-Zero and ``flops_m`` of NAS-Bench-201.
 
-    Multiply-accumulates of convolutions and dense layers (bias excluded), 2 an element for a batch normalisation, 1 for a rectifier, the
-    window an output for a pool, and (height + 1) x (width + 1) a channel for a global one. Sums, products and ``none`` are free.
+    Multiply-accumulates of convolutions and dense layers (bias excluded), 2 an element of a norm (1 without scale and shift), 1 of a
+    rectifier, the window an output of a pool, and (height + 1) x (width + 1) a channel of a global one. All else is free.
     """
     return sum(_flops(graph, node) for node in graph.nodes)
 
@@ -23,7 +23,7 @@ def _flops(graph: Graph, node: Node) -> int:
     shape = graph.shape(node.outputs[0])
     match node.op:
         case "BatchNormalization":
-            return 2 * math.prod(shape)
+            return (2 if node.inputs[1] in graph.weights else 1) * math.prod(shape)
         case "Relu":
             return math.prod(shape)
         case "MaxPool" | "AveragePool":
@@ -36,14 +36,17 @@ def _flops(graph: Graph, node: Node) -> int:
 
 
 def thop_macs(graph: Graph) -> int:
-    """The "MACs" of thop 0.1, as in the column ``macs`` of Accel-NASBench: those of layers, 4 an element of a norm, and pools.
+    """The "MACs" of thop 0.1, as in the columns ``macs`` of Accel-NASBench and ``flop`` of OnceNAS-Bench.
 
-    A global pool is a sum over the image and a division, a channel.
+    Those of layers, 4 an element of a norm, 1 an output of a mean over windows, and a sum over the image and a division a channel for a
+    global pool.
     """
     total = 0
     for node in graph.nodes:
         if node.op == "BatchNormalization":
             total += 4 * math.prod(graph.shape(node.outputs[0]))
+        elif node.op == "AveragePool":
+            total += math.prod(graph.shape(node.outputs[0]))
         elif node.op == "GlobalAveragePool":
             _, channels, height, width = graph.shape(node.inputs[0])
             total += channels * (height * width + 1)

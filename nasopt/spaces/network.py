@@ -109,15 +109,12 @@ class Network:
         return self._add("Conv", inputs, shape, node, given)
 
     def norm(self, x: str, *, epsilon: float = 1e-5, affine: bool = True, name: str = "bn") -> str:
-        """A batch normalisation; without `affine`, scale and shift are constants 1 and 0 and no parameters."""
+        """A batch normalisation; without `affine`, its scale and shift are 1 and 0, computed and so no parameters."""
         channels, node = self.channels(x), self._name(name)
         if affine:
             first = [self._blank(f"{node}.weight", channels), self._blank(f"{node}.bias", channels)]
         else:
-            first = [
-                self._numbers(f"{node}.one", np.ones(channels, np.float32)),
-                self._numbers(f"{node}.zero", np.zeros(channels, np.float32)),
-            ]
+            first = [self._repeated(1.0, channels), self._repeated(0.0, channels)]
         statistics = [self._blank(f"{node}.running_mean", channels), self._blank(f"{node}.running_var", channels)]
         return self._add("BatchNormalization", [x, *first, *statistics], self.shapes[x], node, {"epsilon": epsilon})
 
@@ -262,9 +259,13 @@ class Network:
         self._graph.initializer.append(TensorProto(name=name, dims=shape, data_type=TensorProto.FLOAT))
         return name
 
-    def _numbers(self, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:
-        """Numbers that are no parameters of the network."""
-        self._graph.node.append(onnx.NodeProto(op_type="Constant", name=name, output=[name], attribute=[_tensor(from_array(array))]))
+    def _repeated(self, value: float, count: int) -> str:
+        """A vector of one number."""
+        name = f"constant.{value}x{count}"
+        if name not in self._names:
+            self._names[name] = 1
+            inputs = [self.constant(value), self.constant((count,))]
+            self._graph.node.append(onnx.NodeProto(op_type="Expand", name=name, input=inputs, output=[name]))
         return name
 
     def _add(self, op: str, inputs: Sequence[str], shape: tuple[int, ...], name: str, attributes: dict[str, Attribute]) -> str:
@@ -287,7 +288,3 @@ def _attribute(name: str, value: Attribute) -> AttributeProto:
     if isinstance(value, float):
         return AttributeProto(name=name, type=AttributeProto.FLOAT, f=value)
     return AttributeProto(name=name, type=AttributeProto.INT, i=value)
-
-
-def _tensor(tensor: TensorProto) -> AttributeProto:
-    return AttributeProto(name="value", type=AttributeProto.TENSOR, t=tensor)
