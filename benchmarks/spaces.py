@@ -108,6 +108,10 @@ PUBLISHED = (
         ("params", 1), ("flops", 1), counting.flopth_flops,
     ),
     Published(
+        "ofa_mbv3", "ofa_mbv3/imagenet_accuracy_dynast.parquet", lambda space, row: space.row(row), {},  # type: ignore[attr-defined]
+        ("params", 1), ("macs", 1), macs,
+    ),
+    Published(
         "mnasnet", "accel_nasbench/mnasnet_space.parquet", lambda space, row: space.row(row), {},  # type: ignore[attr-defined]
         ("params", MILLION), ("macs", MILLION), counting.thop_macs,
     ),
@@ -140,6 +144,30 @@ def compared(published: Published, most: int | None) -> Row:
     for name, has in (("params", published.params), ("flops", published.flops)):
         told |= {f"{name}_equal": exact[name], f"{name}_largest_relative_difference": worst[name]} if has else {f"{name}_equal": None}
     say(published.space, told)
+    return told
+
+
+TABLE_14 = {
+    "ofa_pn": ({"width": 1.3}, (5.30, 0.60, 3.88, 7.18), (1.12, 0.14, 0.69, 1.59)),
+    "ofa_mbv3": ({"width": 1.2}, (6.71, 0.85, 4.71, 9.89), (0.90, 0.13, 0.52, 1.37)),
+    "ofa_resnet50": ({}, (18.68, 5.79, 7.19, 41.15), (5.89, 1.22, 2.67, 11.39)),
+}
+"""AIO-P, AAAI 2023, Table 14, classification: settings; mean, deviation, least and most of parameters (M) and of FLOPs (G)."""
+SAMPLED = 2000
+
+
+def table_14(name: str) -> Row:
+    """Costs of random architectures (all genes uniform) at 224 pixels, FLOPs as 2 x MACs, against those published."""
+    settings, params, flops = TABLE_14[name]
+    space = get_space(name, **settings)
+    costs = [totals(Graph(space.build(genes))) for genes in drawn(space, SAMPLED, seed=3)]
+    told: Row = {"settings": settings, "sampled": SAMPLED}
+    for what, published, values in (
+        ("params_m", params, [cost.params / 1e6 for cost in costs]),
+        ("flops_g", flops, [2 * cost.macs / 1e9 for cost in costs]),
+    ):
+        found = [float(statistic(values)) for statistic in (np.mean, np.std, np.min, np.max)]
+        told[what] = {"published": published, "found": found, "ratio": [a / b for a, b in zip(found, published, strict=True)]}
     return told
 
 
@@ -219,6 +247,7 @@ def measure(name: str, most: int | None, networks: int) -> Row:
         "settings": space.settings,
         "count": counted(space),
         "published": [compared(one, most) for one in PUBLISHED if one.space == name],
+        **({"table_14": table_14(name)} if name in TABLE_14 else {}),
         "round_trips": round_trips(space),
         "built": built(space),
         "ran": ran(smaller(name), networks),
