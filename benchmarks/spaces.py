@@ -77,6 +77,11 @@ def cell101(space: Space, row: Row) -> Genes:
 
 MILLION = 1e6
 IN_MILLIONS = ("params", MILLION), ("flops", MILLION)
+TRANSNAS_TASKS: dict[str, dict[str, int]] = {
+    "class_scene": {"classes": 63}, "class_object": {"classes": 100}, "room_layout": {}, "jigsaw": {}, "segmentsemantic": {}, "normal": {},
+    "autoencoder": {},
+}  # fmt: skip
+"""With the heads that NASLib counted."""
 PUBLISHED = (
     Published("nasbench101", "nasbench101/accuracy_30001.parquet", cell101, {}, ("params", 1), None, macs),
     Published(
@@ -101,6 +106,18 @@ PUBLISHED = (
     Published(
         "nasbench301", "oncenas_bench/darts_545.parquet", column("architecture"), {"channels": 36, "layers": 20, "none": True},
         ("params", MILLION), ("flop", MILLION), counting.thop_macs,
+    ),
+    *(
+        Published(
+            f"transnasbench101_{kind}", f"transnasbench101/{kind}_zcp_subset.parquet", column("arch"), {"task": task, **settings},
+            *IN_MILLIONS, counting.naslib_flops, lambda row, task=task: row["task"] == task,  # type: ignore[misc]
+        )
+        for kind in ("micro", "macro")
+        for task, settings in TRANSNAS_TASKS.items()
+    ),
+    Published(
+        "transnasbench101_micro", "transnasbench101/micro_class_scene_zcp_2128.parquet", column("arch"),
+        {"task": "class_scene", **TRANSNAS_TASKS["class_scene"]}, *IN_MILLIONS, counting.naslib_flops,
     ),
     Published("nasbench_macro", "nasbench_macro/cifar10.parquet", column("arch"), {}, ("params", 1), ("flops", 1), macs),
     Published(
@@ -227,7 +244,8 @@ def ran(space: Space, count: int) -> Row:
 def smaller(name: str) -> Space:
     """The space at a size at which a hundred networks run in minutes."""
     space = get_space(name)
-    return get_space(name, **RUN_SMALLER) if space.settings.get("resolution", 0) > 2 * RUN_SMALLER["resolution"] else space
+    large = (space.settings["resolution"] or 256) > 2 * RUN_SMALLER["resolution"]
+    return get_space(name, **RUN_SMALLER) if large else space
 
 
 def counted(space: Space) -> Row:

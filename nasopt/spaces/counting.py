@@ -13,26 +13,30 @@ __all__ = ["flopth_flops", "naslib_flops", "thop_macs"]
 def naslib_flops(graph: Graph) -> int:
     """The FLOPs of NASLib's proxy, as in the columns ``flops`` of NAS-Bench-Suite-Zero and ``flops_m`` of NAS-Bench-201.
 
-    Multiply-accumulates of convolutions and dense layers (bias excluded), 2 an element of a norm (1 without scale and shift), 1 of a
-    rectifier, the window an output of a pool, and (height + 1) x (width + 1) a channel of a global one. All else is free.
+    Multiply-accumulates of convolutions and dense layers (bias included for convolutions), 2 an element of a norm (1 without scale and
+    shift), 1 of a rectifier, the window an output of a pool, and (height + 1) x (width + 1) a channel of a global one. All else is free,
+    transposed convolutions too. Of a batch one row is counted, and so one of a jigsaw puzzle's tiles.
     """
     return sum(_flops(graph, node) for node in graph.nodes)
 
 
 def _flops(graph: Graph, node: Node) -> int:
     shape = graph.shape(node.outputs[0])
+    size = math.prod(shape[1:])
     match node.op:
         case "BatchNormalization":
-            return (2 if node.inputs[1] in graph.weights else 1) * math.prod(shape)
-        case "Relu":
-            return math.prod(shape)
+            return (2 if node.inputs[1] in graph.weights else 1) * size
+        case "Relu" | "LeakyRelu":
+            return size
         case "MaxPool" | "AveragePool":
-            return math.prod((*shape, *node.attrs["kernel_shape"]))
+            return math.prod((size, *node.attrs["kernel_shape"]))
         case "GlobalAveragePool":
             _, channels, height, width = graph.shape(node.inputs[0])
             return channels * (height + 1) * (width + 1)
+        case "Conv" | "Gemm":
+            return _macs(graph, node) // shape[0] + (size if node.op == "Conv" and len(node.inputs) > 2 else 0)
         case _:
-            return _macs(graph, node)
+            return 0
 
 
 def thop_macs(graph: Graph) -> int:

@@ -24,7 +24,7 @@ OPSET = 17
 IR_VERSION = 8
 
 Attribute = int | float | tuple[int, ...]
-Activation = Literal["relu", "relu6", "hswish", "swish", "none"]
+Activation = Literal["relu", "relu6", "leaky", "hswish", "swish", "tanh", "none"]
 
 
 def divisible(channels: float, divisor: int = 8) -> int:
@@ -108,6 +108,13 @@ class Network:
         given |= {"dilations": (dilation,) * 2, "group": groups}
         return self._add("Conv", inputs, shape, node, given)
 
+    def upsampling_conv(self, x: str, channels: int, *, name: str = "conv") -> str:
+        """A transposed convolution with a bias, of three pixels, that doubles the image."""
+        node, (into, *sizes) = self._name(name), self.shapes[x]
+        inputs = [x, self._blank(f"{node}.weight", into, channels, 3, 3), self._blank(f"{node}.bias", channels)]
+        given: dict[str, Attribute] = {"kernel_shape": (3, 3), "strides": (2, 2), "pads": (1,) * 4, "output_padding": (1, 1)}
+        return self._add("ConvTranspose", inputs, (channels, *(2 * size for size in sizes)), node, given)
+
     def norm(self, x: str, *, epsilon: float = 1e-5, affine: bool = True, name: str = "bn") -> str:
         """A batch normalisation; without `affine`, its scale and shift are 1 and 0, computed and so no parameters."""
         channels, node = self.channels(x), self._name(name)
@@ -134,6 +141,10 @@ class Network:
                 return self._add("Relu", [x], self.shapes[x], self._name("relu"), {})
             case "relu6":
                 return self._add("Clip", [x, self.constant(0.0), self.constant(6.0)], self.shapes[x], self._name("relu6"), {})
+            case "leaky":
+                return self._add("LeakyRelu", [x], self.shapes[x], self._name("leaky"), {"alpha": 0.2})
+            case "tanh":
+                return self._add("Tanh", [x], self.shapes[x], self._name("tanh"), {})
             case "hswish":
                 return self._add("HardSwish", [x], self.shapes[x], self._name("hswish"), {})
             case "swish":
@@ -211,6 +222,18 @@ class Network:
         parts = self._add("Reshape", [x, split], (groups, channels // groups, *sizes), self._name("split"), {})
         turned = self._add("Transpose", [parts], (channels // groups, groups, *sizes), self._name("shuffle"), {"perm": (0, 2, 1, 3, 4)})
         return self._add("Reshape", [turned, whole], self.shapes[x], self._name("join"), {})
+
+    def tiles_apart(self, x: str, tiles: int) -> str:
+        """Pictures that lie one behind the other in the channels of an input, as inputs of their own: the batch grows by `tiles`."""
+        channels, *sizes = self.shapes[x]
+        shape = (channels // tiles, *sizes)
+        return self._add("Reshape", [x, self.constant((-1, *shape))], shape, self._name("tiles"), {})
+
+    def tiles_together(self, x: str, tiles: int) -> str:
+        """The reverse of `tiles_apart`."""
+        channels, *sizes = self.shapes[x]
+        shape = (channels * tiles, *sizes)
+        return self._add("Reshape", [x, self.constant((-1, *shape))], shape, self._name("together"), {})
 
     def constant(self, value: float | tuple[int, ...]) -> str:
         """A stored number, or stored integers; the same one for the same value."""

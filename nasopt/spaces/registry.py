@@ -59,6 +59,7 @@ def get_space(name: str, **settings: Any) -> Space:
 
 def _require_alike(where: str, value: Any, default: Any) -> None:
     """Whether a value can stand where the default does: of its type, and positive where it is a number."""
+    default = 1 if default is None else default  # a number that something else decides
     wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
     words = {bool: "True or False", int: "a whole number", float: "a number", str: "a name"}
     if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):

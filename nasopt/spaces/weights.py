@@ -45,6 +45,8 @@ def _drawn(graph: Graph, weight: Weight, rng: np.random.Generator) -> Array:
         case "Conv", 1:
             fan_out = weight.shape[0] * int(np.prod(weight.shape[2:])) / int(node.attrs.get("group", 1))
             return rng.standard_normal(weight.shape, np.float32) * np.float32(np.sqrt(2 / fan_out))
+        case "ConvTranspose", 1:
+            return rng.standard_normal(weight.shape, np.float32) * np.float32(np.sqrt(2 / (weight.shape[0] * np.prod(weight.shape[2:]))))
         case "Gemm", 1 | 2:
             inputs = graph.shape(node.inputs[1])[1]
             return rng.uniform(-1, 1, weight.shape).astype(np.float32) / np.float32(np.sqrt(inputs))
