@@ -13,10 +13,17 @@ __all__ = [
     "Architecture",
     "BuiltNetwork",
     "DrawnArchitecture",
+    "ImportResult",
+    "QueryResult",
     "SampledArchitectures",
     "SpaceDetail",
     "SpaceSummary",
     "SpacesResult",
+    "TableColumn",
+    "TableDetail",
+    "TableSummary",
+    "TablesDetail",
+    "TablesResult",
 ]
 
 
@@ -90,3 +97,76 @@ class DrawnArchitecture:
     space: str
     architecture: Architecture
     drawings: Mapping[str, Drawing]
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a benchmark table; `device` is set where ``latency:DEVICE`` means it."""
+
+    name: str
+    kind: str
+    unit: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """A benchmark table; `path` is None, and `rows` 0, where it is not here."""
+
+    name: str
+    space: str
+    about: str
+    rows: int
+    path: Path | None
+    fetch: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableDetail:
+    """A benchmark table with all that is known of it."""
+
+    summary: TableSummary
+    source: str
+    licence: str
+    settings: Mapping[str, Any]
+    """Of the space, under which it was made."""
+    tasks: tuple[str, ...]
+    columns: tuple[TableColumn, ...]
+    sha256: str
+    verified: bool | None
+    """Whether the file's checksum is the one on record; None where none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablesResult:
+    """Benchmark tables."""
+
+    tables: tuple[TableSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TablesDetail:
+    """The tables of a group."""
+
+    group: str
+    tables: tuple[TableDetail, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What tables say of an architecture: values by metric, unrounded, None where it is missing or could not be measured."""
+
+    group: str
+    architecture: str
+    values: Mapping[str, float | int | str | bool | None]
+    units: Mapping[str, str]
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """A release that was imported."""
+
+    table: TableSummary
+    columns: tuple[str, ...]
+    notes: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "VERBS", "application", "main"]
 
 VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "doctor")
-GROUPS = ("spaces",)
+GROUPS = ("spaces", "tables")
 """Commands that have verbs of their own."""
 
 

@@ -93,7 +93,7 @@ class Darts(Space):
         normal, reduce = (f"[{', '.join(f'({name!r}, {value})' for name, value in part)}]" for part in parts)
         return f"Genotype(normal={normal}, normal_concat=range(2, 6), reduce={reduce}, reduce_concat=range(2, 6))"
 
-    def compact(self, genes: Genes) -> str:
+    def table_key(self, genes: Genes) -> str:
         """NASLib's key: both cells as (value, operation number), by value."""
         cells = [[edge for pair in cell for edge in pair] for cell in self.split(genes)]
         return str(tuple(tuple((value, self.vocabulary.index(name)) for name, value in cell) for cell in cells))

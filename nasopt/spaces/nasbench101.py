@@ -70,6 +70,9 @@ class NasBench101(Space):
         """The official hash, 32 digits."""
         return cell_hash(*_pruned(genes))
 
+    def table_key(self, genes: Genes) -> str:
+        return self.key(genes)
+
     def parse(self, text: str) -> Genes:
         """Reads ``ADJACENCY|OPERATIONS``: n x n digits row by row, and n names joined by commas, ``input`` first and ``output`` last."""
         if re.fullmatch(r"[0-9a-f]{32}", text.strip()):

@@ -111,6 +111,10 @@ class Space(ABC):
         """The benchmark's own notion of isomorphism: equal for architectures that it takes to be the same function."""
         return self.text(self.canonical(genes))
 
+    def table_key(self, genes: Genes) -> str:
+        """How the published tables name it."""
+        return self.text(genes)
+
     def check(self, genes: Genes) -> Genes:
         """The genes, if they are an architecture.
 

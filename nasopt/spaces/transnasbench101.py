@@ -96,6 +96,10 @@ class TransNasBench101Micro(_TransNasBench101):
     def text(self, genes: Genes) -> str:
         return "64-{}-{}_{}{}_{}{}{}".format(MICRO_LAYOUT, *genes)
 
+    def table_key(self, genes: Genes) -> str:
+        """NASLib's tuple."""
+        return str(genes)
+
     def cells(self, genes: Genes) -> Mapping[str, OperationGraph]:
         adjacency = np.zeros((len(EDGES) + 2,) * 2, np.bool_)
         for reader, (source, target) in enumerate(EDGES):
@@ -155,6 +159,10 @@ class TransNasBench101Macro(_TransNasBench101):
 
     def text(self, genes: Genes) -> str:
         return f"64-{self._layout(genes)}-basic"
+
+    def table_key(self, genes: Genes) -> str:
+        """NASLib's tuple."""
+        return str(tuple(map(int, self._layout(genes))))
 
     def cells(self, genes: Genes) -> Mapping[str, OperationGraph]:
         return {"network": OperationGraph.chain([self.vocabulary[int(digit) - 1] for digit in self._layout(genes)])}

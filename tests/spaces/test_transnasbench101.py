@@ -76,3 +76,10 @@ def test_layouts_outside_the_space_are_refused(text: str) -> None:
 def test_settings_are_checked(settings: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         get_space("transnasbench101_macro", **settings)
+
+
+@pytest.mark.parametrize("kind", ["micro", "macro"])
+def test_keys_are_those_of_the_table(data: Path, kind: str) -> None:
+    space = get_space(f"transnasbench101_{kind}")
+    for key in pq.read_table(data / f"data/transnasbench101/{kind}.parquet", columns=["arch"])["arch"].to_pylist():
+        assert space.table_key(space.parse(key)) == key

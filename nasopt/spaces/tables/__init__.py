@@ -1,0 +1,1 @@
+"""Tables of published benchmarks: what each holds, where it is found, what it says of an architecture, how it is imported."""
