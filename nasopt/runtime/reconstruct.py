@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from nasopt.graphs.graph import Graph, Node
+from nasopt.graphs.graph import Graph
 from nasopt.graphs.products import Product, products
 from nasopt.runtime.features import FEW_ROWS, Sample, features, positions, share_of, targets, with_constant
+from nasopt.runtime.rectifier import Rectifier, rectifier_of
 from nasopt.runtime.walk import Walk
 
 __all__ = ["Refit", "reconstruct"]
@@ -188,11 +189,11 @@ def _fit(
     if not errors[ridge] < judge.error:
         return {}, Refit(product.node.name, judge.error / size, judge.error / size)
     change = total.solve(ridge, shift=shift)
-    bounds = _bounds(student.graph, product.target)
+    rectifier = rectifier_of(student.graph, product)
     for _ in range(ROUNDS):
-        if bounds is None:
+        if rectifier is None:
             break
-        moved = task.cross(change, bounds)
+        moved = task.cross(change, rectifier)
         if not np.isfinite(moved).all():
             break
         change = replace(total, cross=moved).solve(ridge, shift=shift)
@@ -243,21 +244,19 @@ class _Task:
         first, second = moments
         return fitted, checked, float((second - first**2 / max(fitted.rows + checked.rows, 1)).sum())
 
-    def cross(self, change: Floats, bounds: tuple[float, float]) -> Floats:
-        """The right-hand side of the normal equations when only what passes between the bounds has to be met.
+    def cross(self, change: Floats, rectifier: Rectifier) -> Floats:
+        """The right-hand side of the normal equations when only what passes a rectifier has to be met.
 
         Args:
             change: of weight and shift, as it stands.
-            bounds: of the rectifiers that read the target.
+            rectifier: what reads the target.
         """
-        low, high = bounds
         total = np.zeros(change.shape)
         for into, target, now in self.rows():
             into = with_constant(into)
             scale = self.scale.astype(into.dtype)
             then = now + np.moveaxis(into @ change.astype(into.dtype), 0, 1).reshape(now.shape) * scale
-            # Where the original is cut off, any value beyond the bound will do: the nearest is aimed at.
-            aim = np.where(target <= low, np.minimum(then, low), np.where(target >= high, np.maximum(then, high), target))
+            aim = rectifier.aim(target, then)
             total += into.transpose(0, 2, 1) @ np.moveaxis(((aim - now) / scale).reshape(len(now), len(into), -1), 1, 0)
         return total
 
@@ -276,26 +275,6 @@ class _Task:
             else:
                 into = features(product, np.asarray(x[batch]), output.shape, kernel, rows)
             yield into, targets(product, self.wanted[batch], rows), targets(product, after[0] if after else output, rows)
-
-
-def _bounds(graph: Graph, value: str) -> tuple[float, float] | None:
-    """Between which numbers anybody can tell values of a target apart; None where no rectifier follows, or not everywhere."""
-    readers = [node for node, _ in graph.consumers.get(value, ())]
-    if not readers or value in graph.outputs or any(node.domain or node.op not in ("Relu", "Clip") for node in readers):
-        return None
-    low, high = zip(*(_limits(graph, node) for node in readers), strict=True)
-    return min(low), max(high)
-
-
-def _limits(graph: Graph, node: Node) -> tuple[float, float]:
-    if node.op == "Relu":
-        return 0.0, np.inf
-    limits = [float(node.attrs.get("min", -np.inf)), float(node.attrs.get("max", np.inf))]
-    for place, name in enumerate(node.inputs[1:3]):
-        if name:
-            constant = graph.constants.get(name)
-            limits[place] = (-np.inf, np.inf)[place] if constant is None else float(constant.reshape(-1)[0])
-    return limits[0], limits[1]
 
 
 def _safe(factor: Floats) -> Floats:

@@ -44,7 +44,7 @@ def test_architectures_named_by_many_columns_are_found(data: Path) -> None:
     space = get_space("ofa_mbv3")
     text = space.text(space.row(row))  # type: ignore[attr-defined]
     assert query("ofa_mbv3", text, ["latency:v100_1"]).values == {"latency:v100_1": row["v100_1"]}
-    row = pq.read_table(data / "data/accel_nasbench/mnasnet_space.parquet").slice(8, 1).to_pylist()[0]
+    row = pq.read_table(data / "data/accel_nasbench/mnasnet_space.parquet").slice(9, 1).to_pylist()[0]
     space = get_space("mnasnet")
     text = space.text(space.row(row))  # type: ignore[attr-defined]
     found = query("mnasnet", text, ["latency:zcu102", "val_top1"])
