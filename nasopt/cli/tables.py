@@ -67,7 +67,7 @@ def _show(terminal: Terminal, table: str) -> int:
     summary="Look up what tables say of an architecture.",
     examples="""
     nasopt tables query nasbench_macro --arch 02012220 --metric mean_acc --metric params
-    nasopt tables query fbnet --arch 0_1_2 --metric latency:pixel3 --metric zcp_nasflat/flops
+    nasopt tables query fbnet --arch 4_8_0_8_5_5_1_0_2_7_7_4_7_3_0_5_6_5_6_1_2_0 --metric latency:pixel3 --metric zcp_nasflat/flops
     """,
 )
 @click.argument("table")

@@ -35,10 +35,17 @@ from nasopt.space_results import (
     Architecture,
     BuiltNetwork,
     DrawnArchitecture,
+    ImportResult,
+    QueryResult,
     SampledArchitectures,
     SpaceDetail,
     SpacesResult,
     SpaceSummary,
+    TableColumn,
+    TableDetail,
+    TablesDetail,
+    TablesResult,
+    TableSummary,
 )
 
 BEFORE = Cost(
@@ -235,3 +242,31 @@ SPACE = SpaceDetail(_SUMMARY, "Wu et al., CVPR 2019", (9,) * 3, ("k3_e1", "skip"
 SAMPLED = SampledArchitectures("fbnet", _SUMMARY.settings, 3, (_ARCHITECTURE,))
 BUILT = BuiltNetwork("fbnet", _SUMMARY.settings, _ARCHITECTURE, Path("net.onnx"), 10**8, 10**6, 99, (1, 3, 224, 224), 3)
 DRAWN = DrawnArchitecture("fbnet", _ARCHITECTURE, {"cell": Drawing("cell", (Box(("input",), "edge"), Box(("output",), "edge")), ((0, 1),))})
+
+_TABLE = TableSummary("fbnet/latency_help", "fbnet", "Latency on 27 devices.", 5000, Path("data/fbnet/latency_help.parquet"), "fetch it")
+_ABSENT = TableSummary("nasbench201/accuracy", "nasbench201", "Accuracies.", 0, None, "fetch that")
+TABLES = TablesResult((_TABLE, _ABSENT))
+TABLE = TablesDetail(
+    "fbnet",
+    (
+        TableDetail(
+            _TABLE,
+            "HELP",
+            "MIT",
+            {"resolution": 32, "layout": "cifar"},
+            ("cifar10",),
+            (TableColumn("arch_key", "key", "", ""), TableColumn("pixel3", "latency", "ms", "pixel3")),
+            "a4d109497c97405385a617373f22939fd90be651591bb937cea277b35775f4d9",
+            None,
+        ),
+        TableDetail(_TABLE, "HELP", "MIT", {}, (), (), "a4d1", verified=False),
+    ),
+)
+QUERIED = QueryResult(
+    "fbnet",
+    "0_1_2",
+    {"latency:pixel3": 27.25, "split": "train", "skip": True, "latency:tpu": None},
+    {"latency:pixel3": "ms", "split": "", "skip": "", "latency:tpu": "ms"},
+    {"latency:pixel3": "fbnet/latency_help", "split": "fbnet/x", "skip": "fbnet/x", "latency:tpu": "fbnet/x"},
+)
+IMPORTED = ImportResult(_TABLE, ("arch_key", "pixel3"), "for tests")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nasopt.report import json as documents
-from nasopt.report import spaces
+from nasopt.report import spaces, tables
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
@@ -35,6 +35,10 @@ BODIES = {
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],
     "spaces-build": [spaces.build_json(examples.BUILT)],
+    "tables-list": [tables.list_json(examples.TABLES)],
+    "tables-show": [tables.show_json(examples.TABLE)],
+    "tables-query": [tables.query_json(examples.QUERIED)],
+    "tables-import": [tables.import_json(examples.IMPORTED)],
     "spaces-draw": [spaces.draw_json(examples.DRAWN, {"cell": Path("cell.svg")})],
 }
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}

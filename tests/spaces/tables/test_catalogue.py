@@ -65,9 +65,7 @@ def test_a_missing_table_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("NASOPT_DATA")
     for info in CATALOGUE:
         assert locate(info) is None
-        with pytest.raises(
-            UsageError, match=r"is not here: .* or (fetch .*tables import PATH|its data are those of)"
-        ):
+        with pytest.raises(UsageError, match=r"is not here: .* or (fetch .*tables import PATH|its data are those of)"):
             find(info)
 
 
