@@ -80,6 +80,10 @@ class FBNet(Space):
                 vector[place, [gene // 4, 2 + gene % 4]] = 1
         return vector.reshape(-1)
 
+    def decode(self, vector: np.ndarray[Any, np.dtype[np.float32]]) -> Genes:
+        skip = len(self.vocabulary) - 1
+        return tuple(4 * int(bits[:2].argmax()) + int(bits[2:].argmax()) if bits.any() else skip for bits in vector.reshape(-1, 6))
+
     def build(self, genes: Genes) -> onnx.ModelProto:
         layers = iter(self.check(genes))
         net = Network(self.name, (3, self.resolution, self.resolution))

@@ -119,6 +119,10 @@ class NasBench101(Space):
         kinds[np.arange(len(operations)), list(operations)] = 1
         return np.concatenate([edges, kinds.reshape(-1)])
 
+    def decode(self, vector: np.ndarray[Any, np.dtype[np.float32]]) -> Genes:
+        kinds = vector[len(UPPER) :].reshape(INNER, -1)
+        return self.canonical((*(int(edge) for edge in vector[: len(UPPER)]), *(int(kind.argmax()) for kind in kinds)))
+
     def build(self, genes: Genes) -> onnx.ModelProto:
         matrix, operations = _pruned(self.canonical(self.check(genes)))
         net = Network(self.name, (3, self.resolution, self.resolution))

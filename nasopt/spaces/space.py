@@ -185,6 +185,11 @@ class Space(ABC):
         vector[np.cumsum((0, *options[:-1])) + np.array(genes)] = 1
         return vector
 
+    def decode(self, vector: Floats) -> Genes:
+        """The architecture that `vec` encodes so."""
+        ends = np.cumsum(self.options)[:-1]
+        return self.canonical(tuple(int(part.argmax()) for part in np.split(vector, ends)))
+
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of this instance, by name."""

@@ -84,6 +84,11 @@ def test_encodings_tell_architectures_apart(space: Space) -> None:
     assert len(np.unique(vectors, axis=0)) == len(some)
 
 
+def test_encodings_are_decoded(space: Space) -> None:
+    for genes in drawn(space, 100, seed=5):
+        assert space.decode(space.vec(genes)) == genes
+
+
 def test_cells_are_graphs_from_inputs_to_the_output(space: Space) -> None:
     for genes in drawn(space, 20):
         for cell in space.cells(genes).values():
