@@ -23,8 +23,10 @@ class Drawing:
         title: above it.
         boxes: in any order.
         arrows: from which box to which, by place in `boxes`.
+        detail: below the title, broken where the picture ends.
     """
 
     title: str
     boxes: tuple[Box, ...]
     arrows: tuple[tuple[int, int], ...]
+    detail: str = ""

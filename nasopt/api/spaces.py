@@ -104,12 +104,12 @@ def draw_architecture(
     """
     space = get_space(name, **settings or {})
     genes = space.parse(architecture)
-    title = f"{space.title}: {space.text(genes)}"
+    text = space.text(genes)
     if network:
-        drawings = {"network": network_drawing(title, Graph(space.build(genes)))}
+        drawings = {"network": network_drawing(space.title, Graph(space.build(genes)), text)}
     else:
         cells = space.cells(genes)
-        drawings = {part: cell_drawing(title if len(cells) == 1 else f"{title} ({part})", cell) for part, cell in cells.items()}
+        drawings = {part: cell_drawing(f"{space.title}, {part}", cell, text) for part, cell in cells.items()}
     return DrawnArchitecture(name, _architecture(space, genes), drawings)
 
 

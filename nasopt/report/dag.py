@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ LETTER, LINE, PAD = 6.6, 16.0, 8.0
 GAP, BEND, ROW = 22.0, 14.0, 34.0
 """Between boxes of a row, around the bend of a long arrow, and between rows."""
 SWEEPS = 8
+NARROWEST = 60
+"""Letters of a line of detail, however narrow the picture."""
 
 COLOURS = {"edge": ("#eceff4", "#6b7689"), "layer": ("#dcebff", "#2f6fbf"), "join": ("#e5f4e3", "#3c8f3f"), "plain": ("#fff4dc", "#b9851b")}
 
@@ -62,13 +65,15 @@ def svg(drawing: Drawing) -> str:
         rows[place.row].append(place)
     _order(rows)
     _spread(rows)
-    tops, top = [], PAD + LINE * 2
-    for row in rows:
-        tops.append(top)
-        top += max((place.height for place in row), default=0.0) + ROW
     left = min((place.x - place.width / 2 for place in places), default=0.0) - 2 * PAD
     right = max((place.x + place.width / 2 for place in places), default=0.0) + 2 * PAD
     right = max(right, left + 1.2 * LETTER * len(drawing.title) + 4 * PAD)  # bold
+    words = wrap(drawing.detail, max(NARROWEST, int((right - left - 4 * PAD) / LETTER)), break_long_words=True)
+    right = max(right, left + LETTER * max(map(len, words), default=0) + 4 * PAD)
+    tops, top = [], PAD + LINE * (2 + len(words))
+    for row in rows:
+        tops.append(top)
+        top += max((place.height for place in row), default=0.0) + ROW
     width, height = right - left, top - ROW + 2 * PAD
     size = f'viewBox="{left:.1f} 0 {width:.1f} {height:.1f}" width="{width:.0f}" height="{height:.0f}"'
     parts = [
@@ -77,6 +82,10 @@ def svg(drawing: Drawing) -> str:
         f'<rect x="{left:.1f}" width="{width:.1f}" height="{height:.1f}" fill="#ffffff"/>',
         HEAD,
         f'<text x="{left + 2 * PAD:.1f}" y="{PAD + LINE:.1f}" font-weight="600" fill="#222b38">{escape(drawing.title)}</text>',
+        *(
+            f'<text x="{left + 2 * PAD:.1f}" y="{PAD + LINE * (2 + line):.1f}" fill="#5b6675">{escape(text)}</text>'
+            for line, text in enumerate(words)
+        ),
         *(_arrow(chain, tops) for chain in chains),
         *(_boxed(place, tops[place.row]) for place in places if place.box is not None),
         "</svg>",

@@ -111,7 +111,7 @@ def draw_text(paths: Mapping[str, Path], style: Style) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
+    return ", ".join(f"{name}={'by task' if value is None else value}" for name, value in settings.items())
 
 
 def _many(number: int) -> str:

@@ -19,19 +19,23 @@ WEIGHTLESS = ("avg_pool", "identity", "max_pool", "maxpool", "none", "skip")
 SHORT = {"BatchNormalization": "BatchNorm", "GlobalAveragePool": "GlobalAvgPool", "AveragePool": "AvgPool"}
 
 
-def cell_drawing(title: str, cell: OperationGraph) -> Drawing:
+def cell_drawing(title: str, cell: OperationGraph, detail: str = "") -> Drawing:
     """A cell with a box an operation."""
     last = len(cell.operations) - 1
-    ends = {index for index, name in enumerate(cell.operations) if index == last or name.startswith("input")}
-    boxes = [
-        Box((name,), "edge" if index in ends else "plain" if name.startswith(WEIGHTLESS) else "layer")
-        for index, name in enumerate(cell.operations)
-    ]
+    boxes = []
+    for index, name in enumerate(cell.operations):
+        if index == last or name.startswith("input"):
+            kind = "edge"
+        elif name.startswith("sum"):
+            kind = "join"
+        else:
+            kind = "plain" if name.startswith(WEIGHTLESS) else "layer"
+        boxes.append(Box((name,), kind))
     arrows = [(int(begin), int(end)) for begin, end in zip(*np.nonzero(cell.adjacency), strict=True)]
-    return Drawing(title, tuple(boxes), tuple(arrows))
+    return Drawing(title, tuple(boxes), tuple(arrows), detail)
 
 
-def network_drawing(title: str, graph: Graph) -> Drawing:
+def network_drawing(title: str, graph: Graph, detail: str = "") -> Drawing:
     """A network with a box for each run of nodes that only follow one another, as a convolution, its norm and its activation do."""
     runs: list[list[Node]] = []
     run_of: dict[str, int] = {}  # value → run that makes it
@@ -54,7 +58,7 @@ def network_drawing(title: str, graph: Graph) -> Drawing:
             begin = place_of[name] if name in place_of else len(graph.inputs) + run_of[name]
             arrows[begin, len(graph.inputs) + index] = None
         boxes.append(Box((*_lines(graph, run), _shape(graph, run[-1].outputs[0])), _kind(run)))
-    return Drawing(title, tuple(boxes), tuple(arrows))
+    return Drawing(title, tuple(boxes), tuple(arrows), detail)
 
 
 def _follows(graph: Graph, node: Node, run: list[Node]) -> bool:

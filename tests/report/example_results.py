@@ -235,7 +235,7 @@ BENCH_ALONE = replace(BENCH, against=None, against_latency=None)
 DOCTOR = DoctorResult({"nasopt": "0.1.0", "onnx": "1.20.0"}, {"torch": True, "tf": False}, {"cpu": "2 cores"}, ())
 SICK = replace(DOCTOR, problems=("onnxruntime 1.10 is too old: pip install -U onnxruntime",))
 
-_SUMMARY = SpaceSummary("fbnet", "FBNet", 9**22, {"resolution": 224, "classes": 1000, "width": 1.0, "task": "image"})
+_SUMMARY = SpaceSummary("fbnet", "FBNet", 9**22, {"resolution": 224, "classes": 1000, "width": 1.0, "task": "image", "heads": None})
 _ARCHITECTURE = Architecture("0_1_2", "0_1_2", (0, 1, 2))
 SPACES = SpacesResult((_SUMMARY,))
 SPACE = SpaceDetail(_SUMMARY, "Wu et al., CVPR 2019", (9,) * 3, ("k3_e1", "skip"), _ARCHITECTURE)
