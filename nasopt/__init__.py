@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "explain", "inspect", "verify"})
+_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "verify"})
 
 __all__ = [
     "Answer",
@@ -23,6 +23,7 @@ __all__ = [
     "Cost",
     "DiffResult",
     "DoctorResult",
+    "DrawResult",
     "ExplainResult",
     "FrontPoint",
     "FrozenGroup",
@@ -50,6 +51,7 @@ __all__ = [
     "compress",
     "diff",
     "doctor",
+    "draw",
     "explain",
     "inspect",
     "verify",
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from nasopt.api.compress import compress
     from nasopt.api.diff import diff
     from nasopt.api.doctor import doctor
+    from nasopt.api.draw import draw
     from nasopt.api.explain import explain
     from nasopt.api.inspect import inspect
     from nasopt.api.verify import verify
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
         Cost,
         DiffResult,
         DoctorResult,
+        DrawResult,
         ExplainResult,
         FrontPoint,
         FrozenGroup,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nasopt.drawings import Drawing
+
 __all__ = [
     "Answer",
     "ApplyResult",
@@ -18,6 +20,7 @@ __all__ = [
     "Cost",
     "DiffResult",
     "DoctorResult",
+    "DrawResult",
     "ExplainResult",
     "FrontPoint",
     "FrozenGroup",
@@ -383,3 +386,13 @@ class DoctorResult:
     extras: dict[str, bool]
     machine: dict[str, str]
     problems: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class DrawResult:
+    """A network's computational graph (AIO-P): counts of ``nodes``, ``weighted`` ones, ``edges``, ``flops``; a drawing; JSON."""
+
+    path: Path
+    counts: dict[str, int]
+    drawing: Drawing
+    json: str

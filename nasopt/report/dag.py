@@ -1,4 +1,4 @@
-"""Pictures of directed graphs: cells and networks, from top to bottom, as SVG.
+"""Pictures of directed graphs: cells and networks, from top to bottom, as SVG or as a page (`nasopt.report.raster` makes PNGs).
 
 Layered as by Sugiyama, Tagawa and Toda (IEEE SMC 1981): boxes lie as many rows down as the longest way to them is long, long arrows bend
 around the rows that they pass, and each row is ordered by where its neighbours are.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nasopt.drawings import Box, Drawing
 
-__all__ = ["svg"]
+__all__ = ["COLOURS", "LETTER", "LINE", "PAD", "Page", "html", "laid_out", "svg"]
 
 LETTER, LINE, PAD = 6.6, 16.0, 8.0
 """Width of a letter, height of a line, and space around them, in pixels at 11 px."""
@@ -33,6 +33,24 @@ HEAD = (
     '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     '<path d="M0 0 L8 4 L0 8 z" fill="#78828f"/></marker></defs>'
 )
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title>
+<style>body {{ margin: 0; background: #fff }} div {{ transform-origin: 0 0 }}</style></head>
+<body><div id="picture">{picture}</div>
+<script>
+let size = 1;
+addEventListener("keydown", event => {{
+  const factor = {{ "+": 1.25, "=": 1.25, "-": 0.8, "0": 1 / size }}[event.key];
+  if (factor && !event.ctrlKey && !event.metaKey) {{
+    size *= factor;
+    document.getElementById("picture").style.transform = `scale(${{size}})`;
+  }}
+}});
+</script></body>
+</html>
+"""
 
 Row = list["_Place"]
 
@@ -50,14 +68,34 @@ class _Place:
     below: list[_Place] = field(default_factory=list)
 
 
-def svg(drawing: Drawing) -> str:
-    """Draws a graph.
+@dataclass(frozen=True)
+class Page:
+    """Where everything lies, in pixels.
+
+    Attributes:
+        left: where the page begins; it is `width` wide and `height` high.
+        words: lines below the title.
+        boxes: left, top, width, height, and what is in it.
+        arrows: the points that each goes through, from the lower edge of a box to the upper edge of another; upright at each.
+    """
+
+    left: float
+    width: float
+    height: float
+    title: str
+    words: tuple[str, ...]
+    boxes: tuple[tuple[float, float, float, float, Box], ...]
+    arrows: tuple[tuple[tuple[float, float], ...], ...]
+
+
+def laid_out(drawing: Drawing) -> Page:
+    """Finds a place for everything.
 
     Args:
         drawing: boxes and arrows.
 
-    Returns:
-        One ``<svg>`` element that stands alone.
+    Raises:
+        ValueError: the graph has a cycle.
     """
     places, chains = _laid_out(drawing)
     rows: list[Row] = [[] for _ in range(1 + max((place.row for place in places), default=0))]
@@ -74,23 +112,45 @@ def svg(drawing: Drawing) -> str:
     for row in rows:
         tops.append(top)
         top += max((place.height for place in row), default=0.0) + ROW
-    width, height = right - left, top - ROW + 2 * PAD
-    size = f'viewBox="{left:.1f} 0 {width:.1f} {height:.1f}" width="{width:.0f}" height="{height:.0f}"'
+    boxes = tuple(
+        (place.x - place.width / 2, tops[place.row], place.width, place.height, place.box) for place in places if place.box is not None
+    )
+    arrows = tuple(_through(chain, tops) for chain in chains)
+    return Page(left, right - left, top - ROW + 2 * PAD, drawing.title, tuple(words), boxes, arrows)
+
+
+def svg(drawing: Drawing) -> str:
+    """Draws a graph.
+
+    Args:
+        drawing: boxes and arrows.
+
+    Returns:
+        One ``<svg>`` element that stands alone.
+    """
+    page = laid_out(drawing)
+    left = page.left
+    size = f'viewBox="{left:.1f} 0 {page.width:.1f} {page.height:.1f}" width="{page.width:.0f}" height="{page.height:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="11" role="img">',
-        f"<title>{escape(drawing.title)}</title>",
-        f'<rect x="{left:.1f}" width="{width:.1f}" height="{height:.1f}" fill="#ffffff"/>',
+        f"<title>{escape(page.title)}</title>",
+        f'<rect x="{left:.1f}" width="{page.width:.1f}" height="{page.height:.1f}" fill="#ffffff"/>',
         HEAD,
-        f'<text x="{left + 2 * PAD:.1f}" y="{PAD + LINE:.1f}" font-weight="600" fill="#222b38">{escape(drawing.title)}</text>',
+        f'<text x="{left + 2 * PAD:.1f}" y="{PAD + LINE:.1f}" font-weight="600" fill="#222b38">{escape(page.title)}</text>',
         *(
             f'<text x="{left + 2 * PAD:.1f}" y="{PAD + LINE * (2 + line):.1f}" fill="#5b6675">{escape(text)}</text>'
-            for line, text in enumerate(words)
+            for line, text in enumerate(page.words)
         ),
-        *(_arrow(chain, tops) for chain in chains),
-        *(_boxed(place, tops[place.row]) for place in places if place.box is not None),
+        *map(_arrow, page.arrows),
+        *(_boxed(*box) for box in page.boxes),
         "</svg>",
     ]
     return "\n".join(parts)
+
+
+def html(drawing: Drawing) -> str:
+    """A page that stands alone, with the picture on it: it scrolls, and + and - change its size."""
+    return PAGE.format(title=escape(drawing.title), picture=svg(drawing))
 
 
 def _laid_out(drawing: Drawing) -> tuple[list[_Place], list[list[_Place]]]:
@@ -179,26 +239,27 @@ def _push(row: Row, wanted: Sequence[float]) -> None:
             place.x = at + offset
 
 
-def _boxed(place: _Place, top: float) -> str:
-    assert place.box is not None
-    fill, stroke = COLOURS.get(place.box.kind, COLOURS["plain"])
+def _boxed(x: float, top: float, width: float, height: float, box: Box) -> str:
+    fill, stroke = COLOURS.get(box.kind, COLOURS["plain"])
+    middle = x + width / 2
     lines = "".join(
-        f'<text x="{place.x:.1f}" y="{top + PAD / 2 + LINE * (index + 0.75):.1f}" text-anchor="middle" fill="#222b38">{escape(line)}</text>'
-        for index, line in enumerate(place.box.lines)
+        f'<text x="{middle:.1f}" y="{top + PAD / 2 + LINE * (index + 0.75):.1f}" text-anchor="middle" fill="#222b38">{escape(line)}</text>'
+        for index, line in enumerate(box.lines)
     )
     return (
-        f'<g><rect x="{place.x - place.width / 2:.1f}" y="{top:.1f}" width="{place.width:.1f}" height="{place.height:.1f}" rx="5" '
-        f'fill="{fill}" stroke="{stroke}"/>{lines}</g>'
+        f'<g><rect x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" rx="5" fill="{fill}" stroke="{stroke}"/>{lines}</g>'
     )
 
 
-def _arrow(chain: list[_Place], tops: Sequence[float]) -> str:
+def _through(chain: list[_Place], tops: Sequence[float]) -> tuple[tuple[float, float], ...]:
     begin, *bends, end = chain
-    x, y = begin.x, tops[begin.row] + begin.height
-    path = f"M{x:.1f} {y:.1f}"
-    for place in (*bends, end):
-        target = tops[place.row] - (1.0 if place is end else 0.0)
+    first = (begin.x, tops[begin.row] + begin.height)
+    return (first, *((place.x, tops[place.row]) for place in bends), (end.x, tops[end.row] - 1.0))
+
+
+def _arrow(points: Sequence[tuple[float, float]]) -> str:
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for (x, y), (to, target) in pairwise(points):
         middle = (y + target) / 2
-        path += f" C{x:.1f} {middle:.1f} {place.x:.1f} {middle:.1f} {place.x:.1f} {target:.1f}"
-        x, y = place.x, target
+        path += f" C{x:.1f} {middle:.1f} {to:.1f} {middle:.1f} {to:.1f} {target:.1f}"
     return f'<path d="{path}" fill="none" stroke="#78828f" stroke-width="1.2" marker-end="url(#head)"/>'

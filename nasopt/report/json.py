@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Cost,
         DiffResult,
         DoctorResult,
+        DrawResult,
         ExplainResult,
         InspectResult,
         Latency,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         VerifyResult,
     )
 
-__all__ = ["apply", "bench", "compress", "diff", "doctor", "document", "dumps", "explain", "failure", "inspect", "verify"]
+__all__ = ["apply", "bench", "compress", "diff", "doctor", "document", "draw", "dumps", "explain", "failure", "inspect", "verify"]
 
 Body = dict[str, Any]
 
@@ -147,6 +148,11 @@ def bench(result: BenchResult) -> Body:
         "engine": result.engine,
         "against": against,
     }
+
+
+def draw(result: DrawResult, output: Path) -> Body:
+    """The body of ``nasopt draw``."""
+    return {"model": result.path, "output": output, "name": result.drawing.title, **result.counts}
 
 
 def doctor(result: DoctorResult) -> Body:

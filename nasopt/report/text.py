@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Cost,
         DiffResult,
         DoctorResult,
+        DrawResult,
         ExplainResult,
         FrozenGroup,
         Group,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         VerifyResult,
     )
 
-__all__ = ["apply", "bench", "compress", "diff", "doctor", "explain", "inspect", "verify"]
+__all__ = ["apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "verify"]
 
 HEAVIEST = 10
 ASKED = {"flops": "MACs", "params": "parameters", "memory": "peak activations"}
@@ -119,6 +120,13 @@ def bench(result: BenchResult, style: Style) -> str:
         after = f"; {change(result.against_latency.median_ms, result.latency.median_ms)} against {result.against}"
     how = f"  {result.engine}, {plural(result.threads, 'thread')}, {plural(result.runs, 'run')}{after}"
     return _join(columns(_heading(rows, style), "rrrl"), [how])
+
+
+def draw(result: DrawResult, style: Style, *, output: Path) -> str:
+    """Where the picture is, and of what."""
+    nodes, weighted, edges = (result.counts[name] for name in ("nodes", "weighted", "edges"))
+    counts = f"{plural(nodes, 'node')}, {weighted} of them weighted, {plural(edges, 'edge')}"
+    return f"{result.path} -> {style(str(output), 'bold')}  {counts}"
 
 
 def doctor(result: DoctorResult, style: Style) -> str:

@@ -27,6 +27,7 @@ RESULTS = {
     "diff": examples.DIFF,
     "verify": examples.VERIFIED,
     "bench": examples.BENCH,
+    "draw": examples.DRAWING,
     "doctor": examples.DOCTOR,
 }
 
@@ -38,6 +39,7 @@ COMMAND_LINES = {
     "diff": ["diff", "net.onnx", "small.onnx"],
     "verify": ["verify", "net.onnx", "small.onnx", "--script", "small.json"],
     "bench": ["bench", "small.onnx", "--against", "net.onnx", "--runs", "7"],
+    "draw": ["draw", "net.onnx", "-o", "net.svg"],
     "doctor": ["doctor"],
 }
 """One that works for each verb; the files exist where the tests run, except for the outputs of compress and apply."""

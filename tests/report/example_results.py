@@ -14,6 +14,7 @@ from nasopt.results import (
     Cost,
     DiffResult,
     DoctorResult,
+    DrawResult,
     ExplainResult,
     FrontPoint,
     FrozenGroup,
@@ -270,3 +271,10 @@ QUERIED = QueryResult(
     {"latency:pixel3": "fbnet/latency_help", "split": "fbnet/x", "skip": "fbnet/x", "latency:tpu": "fbnet/x"},
 )
 IMPORTED = ImportResult(_TABLE, ("arch_key", "pixel3"), "for tests")
+
+DRAWING = DrawResult(
+    Path("net.onnx"),
+    {"nodes": 2, "weighted": 0, "edges": 1, "flops": 0},
+    Drawing("net", (Box(("input",), "edge"), Box(("output",), "edge")), ((0, 1),)),
+    '{"name":"net"}',
+)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 from xml.etree import ElementTree as ET
 
+import hypothesis
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from PIL import Image
 
 from nasopt.drawings import Box, Drawing
-from nasopt.report.dag import svg
+from nasopt.report.dag import html, laid_out, svg
+from nasopt.report.raster import png
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -64,3 +68,26 @@ def test_words_are_escaped() -> None:
 def test_a_cycle_is_an_error() -> None:
     with pytest.raises(ValueError, match="cycle"):
         svg(Drawing("", (Box(("a",)), Box(("b",))), ((0, 1), (1, 0))))
+
+
+@given(drawings())
+@hypothesis.settings(max_examples=15)
+def test_pngs_are_of_the_same_size_twice_as_fine(drawing: Drawing) -> None:
+    page = laid_out(drawing)
+    with Image.open(io.BytesIO(png(drawing))) as picture:
+        assert picture.format == "PNG"
+        assert picture.size == (round(2 * page.width), round(2 * page.height))
+        assert len(picture.resize((64, 64)).getcolors(4096) or ()) > 1
+
+
+def test_a_huge_picture_is_made_smaller() -> None:
+    long = Drawing("long", tuple(Box((str(index),)) for index in range(900)), tuple((index, index + 1) for index in range(899)))
+    with Image.open(io.BytesIO(png(long))) as picture:
+        assert max(picture.size) <= 30_000
+
+
+def test_a_page_holds_the_picture() -> None:
+    drawing = Drawing("<t>", (Box(("a",)),), ())
+    page = html(drawing)
+    assert svg(drawing) in page
+    assert "<title>&lt;t&gt;</title>" in page

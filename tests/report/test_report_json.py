@@ -31,6 +31,7 @@ BODIES = {
     ],
     "bench": [documents.bench(examples.BENCH), documents.bench(examples.BENCH_ALONE)],
     "doctor": [documents.doctor(examples.DOCTOR), documents.doctor(examples.SICK)],
+    "draw": [documents.draw(examples.DRAWING, Path("net.svg"))],
     "spaces-list": [spaces.list_json(examples.SPACES)],
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],
