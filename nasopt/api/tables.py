@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nasopt.errors import UsageError
@@ -23,6 +23,8 @@ from nasopt.spaces.tables.store import catalogue, keep
 from nasopt.spaces.tables.table import open_table
 
 __all__ = ["import_table", "list_tables", "query_tables", "show_tables"]
+
+Progress = Callable[[str, float | None, str], None]
 
 
 def list_tables() -> TablesResult:
@@ -63,16 +65,20 @@ def query_tables(group: str, architecture: str, metrics: Sequence[str]) -> Query
     return QueryResult(found.group, found.arch, found.values, found.units, found.sources)
 
 
-def import_table(path: str | Path) -> ImportResult:
+def import_table(path: str | Path, *, progress: Progress | None = None) -> ImportResult:
     """Reads an official release, executing nothing from it, and keeps it as a table.
 
     Args:
         path: a file or folder as it was downloaded.
+        progress: is told what happens.
 
     Raises:
         UsageError: it is none that can be imported, it is damaged, or it asks for more than to be read.
     """
+    report = progress or (lambda _stage, _share, _detail: None)
+    report("read", None, f"{path} (the largest take ten minutes)")
     release = read_release(path)
+    report("write", None, release.name)
     info, _ = keep(release)
     return ImportResult(_summary(info), tuple(release.columns), release.notes)
 

@@ -107,5 +107,6 @@ def _import(terminal: Terminal, path: Path) -> int:
     from nasopt.api.tables import import_table
     from nasopt.report import tables
 
-    result = import_table(path)
+    with terminal.progress() as progress:
+        result = import_table(path, progress=progress)
     return terminal.show(lambda: tables.import_json(result), lambda style: tables.import_text(result, style))
