@@ -128,8 +128,8 @@ class TableDetail:
     summary: TableSummary
     source: str
     licence: str
-    settings: Mapping[str, Any]
-    """Of the space, under which it was made."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """Of the space, under which it was made, by task; under the empty name those of all rows."""
     tasks: tuple[str, ...]
     columns: tuple[TableColumn, ...]
     sha256: str

@@ -15,21 +15,18 @@ from nasopt.space_results import (
     TablesResult,
     TableSummary,
 )
-from nasopt.spaces.tables.importing.formats import read_release
-from nasopt.spaces.tables.info import TableInfo
-from nasopt.spaces.tables.places import digest, expected, locate
-from nasopt.spaces.tables.query import query, tables_of
-from nasopt.spaces.tables.store import catalogue, keep
-from nasopt.spaces.tables.table import open_table
+from nasopt.spaces.tables import catalogue, query, store
+from nasopt.spaces.tables.places import digest
 
 __all__ = ["import_table", "list_tables", "query_tables", "show_tables"]
 
 Progress = Callable[[str, float | None, str], None]
+VERIFIED = {"right": True, "wrong": False}
 
 
 def list_tables() -> TablesResult:
     """All tables, those that are not here as well."""
-    return TablesResult(tuple(map(_summary, catalogue())))
+    return TablesResult(tuple(map(_summary, catalogue.list_tables())))
 
 
 def show_tables(group: str) -> TablesDetail:
@@ -38,14 +35,11 @@ def show_tables(group: str) -> TablesDetail:
     Raises:
         UsageError: there is no such group or table, or none of it is here.
     """
-    name, _, file = group.partition("/")
-    infos = [info for info in tables_of(name) if file in ("", info.stem)]
-    if not infos:
-        raise UsageError(f"{name} has no table '{file}' (tables: {', '.join(info.stem for info in tables_of(name))})")
-    present = [info for info in infos if locate(info) is not None]
+    told = catalogue.describe(group)
+    present = tuple(_detail(entry, entry.path) for entry in told.tables if entry.path is not None)
     if not present:
-        open_table(infos[0])  # says what to fetch from where
-    return TablesDetail(name, tuple(map(_detail, present)))
+        raise catalogue.absent(told.tables[0].info)
+    return TablesDetail(told.group.name, present)
 
 
 def query_tables(group: str, architecture: str, metrics: Sequence[str]) -> QueryResult:
@@ -61,8 +55,8 @@ def query_tables(group: str, architecture: str, metrics: Sequence[str]) -> Query
     """
     if not metrics:
         raise UsageError("nothing to look up: name a metric; 'nasopt tables show' lists them")
-    found = query(group, architecture, metrics)
-    return QueryResult(found.group, found.arch, found.values, found.units, found.sources)
+    (row,) = query.query(group, architecture, metrics)
+    return QueryResult(row.group, row.key, row.values, row.units, {metric: found.table for metric, found in row.measured.items()})
 
 
 def import_table(path: str | Path, *, progress: Progress | None = None) -> ImportResult:
@@ -77,23 +71,19 @@ def import_table(path: str | Path, *, progress: Progress | None = None) -> Impor
     """
     report = progress or (lambda _stage, _share, _detail: None)
     report("read", None, f"{path} (the largest take ten minutes)")
-    release = read_release(path)
-    report("write", None, release.name)
-    info, _ = keep(release)
-    return ImportResult(_summary(info), tuple(release.columns), release.notes)
+    entry = store.import_table(path)
+    return ImportResult(_summary(entry), tuple(column.name for column in entry.info.columns), entry.info.notes)
 
 
-def _summary(info: TableInfo) -> TableSummary:
-    path = locate(info)
-    return TableSummary(info.name, info.space, info.about, open_table(info).rows if path else 0, path, info.fetch)
+def _summary(entry: catalogue.Entry) -> TableSummary:
+    info = entry.info
+    space = catalogue.group_named(info.group).space or ""
+    return TableSummary(info.label, space, info.title, info.rows if entry.path else 0, entry.path, catalogue.advice(info))
 
 
-def _detail(info: TableInfo) -> TableDetail:
-    table = open_table(info)
-    found, known = digest(table.path), expected(table.path)
-    columns = tuple(
-        TableColumn(name, told.kind, told.unit, told.device) for name in table.columns for told in [info.column(name)]
+def _detail(entry: catalogue.Entry, path: Path) -> TableDetail:
+    info = entry.info
+    columns = tuple(TableColumn(column.name, column.kind, column.unit, column.device) for column in info.columns)
+    return TableDetail(
+        _summary(entry), info.source, info.licence, info.settings, info.tasks, columns, digest(path), VERIFIED.get(entry.checksum)
     )  # fmt: skip
-    tasks = tuple(dict.fromkeys(map(str, table.column(info.task)))) if info.task else ()
-    verified = None if known is None else known.get("sha256") == found
-    return TableDetail(_summary(info), info.source, info.licence, info.settings, tasks, columns, found, verified)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -97,13 +98,17 @@ def _where(missing: list[str], style: Style) -> list[str]:
     ]
 
 
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items()) or "as published"
+
+
 def _shown(table: TableDetail, style: Style) -> list[str]:
     summary = table.summary
     checked = {True: "as on record", False: style("DIFFERS from the one on record", "bold", "red"), None: "none on record"}[table.verified]
     facts = [
         ("rows", f"{summary.rows:,}"),
         ("space", summary.space),
-        ("settings", ", ".join(f"{name}={value}" for name, value in table.settings.items())),
+        *((f"settings{task and f' ({task})'}", _settings(settings)) for task, settings in table.settings.items()),
         ("tasks", printable(", ".join(table.tasks))),
         ("source", printable(table.source)),
         ("licence", printable(table.licence)),

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from nasopt.cli.main import application
 from nasopt.cli.tables import command
-from nasopt.spaces.tables.catalogue import CATALOGUE
+from nasopt.spaces.tables.catalogue import GROUPS
 from tests.cli.conftest import only_document
 
 CELL = "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|skip_connect~2|"
@@ -27,7 +27,7 @@ def tables(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_all_tables_are_listed(tables) -> None:
     document = only_document(tables("list", "--json"))
-    assert [table["name"] for table in document["tables"]] == [info.name for info in CATALOGUE]
+    assert [table["name"] for table in document["tables"]] == [info.label for group in GROUPS.values() for info in group.tables]
     assert all(table["rows"] for table in document["tables"])
     assert "not here" not in tables("list").stdout
 
@@ -79,7 +79,7 @@ def test_a_release_is_imported_and_asked(tables, tmp_path: Path, monkeypatch: py
         (["show", "nasbench201/none"], "has no table 'none'"),
         (["query", "nasbench201", "--arch", CELL], "--metric"),
         (["query", "nasbench201", "--arch", "x", "--metric", "nats_test_cifar10"], "is no architecture"),
-        (["query", "nasbench201", "--arch", CELL, "--metric", "synflow"], "say which"),
+        (["query", "nasbench201", "--arch", CELL, "--metric", "synflow"], "write one of"),
         (["import", "missing.pth"], "does not exist"),
     ],
 )

@@ -254,7 +254,7 @@ TABLE = TablesDetail(
             _TABLE,
             "HELP",
             "MIT",
-            {"resolution": 32, "layout": "cifar"},
+            {"": {"resolution": 32, "layout": "cifar"}, "cifar100": {"classes": None, "search": True}},
             ("cifar10",),
             (TableColumn("arch_key", "key", "", ""), TableColumn("pixel3", "latency", "ms", "pixel3")),
             "a4d109497c97405385a617373f22939fd90be651591bb937cea277b35775f4d9",

@@ -1,73 +1,92 @@
-"""Where tables lie: in ``$NASOPT_DATA/data``, or in the user's cache, where imported releases go."""
+"""Where tables lie: ``$NASOPT_DATA/data``, then the user's cache directory; files are read only if their SHA-256 is as published.
+
+``INDEX.json`` in either directory gives the SHA-256 of its files by name, and ``NAME.parquet.sha256`` that of an imported table. A file is
+hashed when a process first opens it (some 1.5 ms for each MB), and again when its size or time changes: no verdict has to be kept. A file
+of which nobody gives a SHA-256 is read as it is.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from nasopt.errors import UsageError
-from nasopt.spaces.tables.info import TableInfo
 
-__all__ = ["cache_dir", "digest", "expected", "find", "locate"]
+__all__ = ["IMPORTED", "cache_directory", "digest", "directories", "find", "published_digest", "require_intact"]
 
+IMPORTED = "imported"
+"""Directory of imported tables, in the cache directory."""
 
-def cache_dir() -> Path:
-    """The folder of imported tables: ``nasopt/tables`` in the user's cache directory (XDG_CACHE_HOME, or ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nasopt" / "tables"
-
-
-def locate(info: TableInfo) -> Path | None:
-    """Where a table lies; None where it does not."""
-    root = os.environ.get("NASOPT_DATA")
-    places = [Path(root) / "data" / info.file] if root else []
-    places.append(cache_dir() / info.file)
-    return next((place for place in places if place.is_file()), None)
+Stamp = tuple[int, int]
+"""Size and time of a file."""
 
 
-def find(info: TableInfo) -> Path:
-    """Where a table lies, its size checked against what is on record (its checksum is checked by ``nasopt tables show``).
+def cache_directory() -> Path:
+    """``nasopt/tables`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "nasopt" / "tables"
+
+
+def directories() -> tuple[Path, ...]:
+    """Where published tables are looked for, in this order."""
+    named = os.environ.get("NASOPT_DATA", "")
+    return (*([Path(named) / "data"] if named else []), cache_directory())
+
+
+def find(file: str) -> Path | None:
+    """The first file of this name below the directories; None where there is none."""
+    return next((path for directory in directories() if (path := directory / file).is_file()), None)
+
+
+def require_intact(path: Path) -> None:
+    """Fails where a file is not the one that was published or imported.
 
     Raises:
-        UsageError: it is nowhere, and the message says what to fetch from where; or it is damaged.
+        UsageError: its SHA-256 is another, or it cannot be read.
     """
-    path = locate(info)
-    if path is None:
-        raise UsageError(
-            f"the table {info.name} is not here: set NASOPT_DATA to the folder whose data/{info.file} it is, or {info.fetch}"
-        )  # fmt: skip
-    known = expected(path)
-    if known is not None and path.stat().st_size != known["bytes"]:
-        raise UsageError(f"{path}: has {path.stat().st_size} bytes and should have {known['bytes']}; it is damaged, fetch it again")
-    return path
+    try:
+        published = published_digest(path)
+        if published and _digest(path, _stamp(path)) != published:
+            raise UsageError(f"{path}: is not the table that was published (its SHA-256 is another): fetch or import it again")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def expected(path: Path) -> dict[str, Any] | None:
-    """Bytes and SHA-256 that are on record for a file: beside it if it was imported, else in the folder's INDEX.json; None without."""
-    own = path.with_suffix(".json")
-    if own.is_file():
-        return _read(own)
-    index = path.parent.parent / "INDEX.json"
-    entry = _read(index).get(f"{path.parent.name}/{path.name}") if index.is_file() else None
-    return entry if isinstance(entry, dict) else None
+def published_digest(path: Path) -> str:
+    """The SHA-256 that a table should have; empty where nobody says."""
+    beside = path.with_name(f"{path.name}.sha256")
+    if beside.is_file():
+        return beside.read_text(encoding="ascii", errors="replace").partition(" ")[0].strip().lower()
+    for directory in directories():
+        index = directory / "INDEX.json"
+        if path.is_relative_to(directory) and index.is_file():
+            return _index(index, _stamp(index)).get(path.relative_to(directory).as_posix(), "")
+    return ""
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    found = hashlib.sha256()
+    """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _stamp(path: Path) -> Stamp:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, _: Stamp) -> str:
+    return digest(path)
+
+
+@lru_cache(maxsize=8)
+def _index(path: Path, _: Stamp) -> dict[str, str]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise UsageError(f"{path}: holds no JSON object")
-    return found
+        entries = json.loads(path.read_bytes())
+        return {str(file): str(entry["sha256"]).lower() for file, entry in entries.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UsageError(f"{path}: is no index of tables: expected a JSON object of files, each with its sha256") from None

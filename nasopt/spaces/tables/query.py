@@ -1,275 +1,226 @@
-"""What the tables of a group say of an architecture, and columns of several tables joined by architecture.
-
-A metric is named ``[FILE/]COLUMN[@TASK]`` or ``latency:[FILE/]DEVICE[@TASK]``. Where several tables have a column, the file says which; a
-device is looked up in the first table that has it, in the catalogue's order.
-"""
+"""What tables say of architectures: one row for each that is asked for, or aligned columns of all."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from nasopt.errors import UsageError
-from nasopt.spaces.tables.info import TableInfo
-from nasopt.spaces.tables.places import locate
-from nasopt.spaces.tables.store import catalogue
-from nasopt.spaces.tables.table import FileTable, open_table
+from nasopt.spaces.tables.catalogue import Entry, group_named, open_table, tables_of
+from nasopt.spaces.tables.info import Group
+from nasopt.spaces.tables.metrics import Meaning, meaning_of
+from nasopt.spaces.tables.selection import Selection, is_missing
+from nasopt.spaces.tables.table import BenchmarkTable
 
-__all__ = ["Found", "Joined", "Metric", "groups", "join", "query", "resolve", "tables_of"]
+__all__ = ["Joined", "Measured", "TableRow", "Value", "join", "query"]
 
-Array = np.ndarray[Any, Any]
-Value = float | int | str | bool | None
-
-LATENCY = "latency:"
+Value = float | int | bool | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A column of a table, as it was asked for."""
-
-    asked: str
-    table: FileTable
-    column: str
-    task: str = ""
-
-    @property
-    def unit(self) -> str:
-        return self.table.info.column(self.column).unit
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What tables say of one architecture.
+class Measured:
+    """One figure.
 
     Attributes:
-        group: of tables.
-        arch: the architecture, as the tables name it.
-        values: by metric as asked, unrounded; None where it is missing or could not be measured. Of repeated measurements the mean.
-        units: likewise.
-        sources: ``GROUP/FILE`` that each value is from.
+        value: unrounded, as it stands in the table; None where it is missing.
+        unit: of it; empty for texts.
+        table: ``GROUP/TABLE`` that it is from.
+        column: in that table.
+        source: who published it.
+        conditions: under which it was measured, as far as rows of the table differ in them: ``{"task": "cifar10"}``.
+        rows: that it is the mean of: more than 1 where measurements were repeated, 0 where it is missing.
+    """
+
+    value: Value
+    unit: str
+    table: str
+    column: str
+    source: str
+    conditions: Mapping[str, Value]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """What is known of one architecture.
+
+    Attributes:
+        group: of the tables.
+        space: in the registry of spaces; None where it has no such space.
+        key: of the architecture, as the tables have it.
+        measured: by metric, exactly as it was asked for.
     """
 
     group: str
-    arch: str
-    values: Mapping[str, Value]
-    units: Mapping[str, str]
-    sources: Mapping[str, str]
+    space: str | None
+    key: str
+    measured: Mapping[str, Measured]
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """By metric, unrounded; None where it is missing."""
+        return {metric: found.value for metric, found in self.measured.items()}
+
+    @property
+    def units(self) -> dict[str, str]:
+        return {metric: found.unit for metric, found in self.measured.items()}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {metric: found.source for metric, found in self.measured.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Joined:
-    """Columns of several tables, row by row of one architecture.
+    """Columns of several tables, aligned.
 
     Attributes:
-        keys: architectures that all tables have, in the order of the first metric's table.
-        columns: by metric as asked, (architectures,).
+        group: of the tables.
+        space: in the registry of spaces; None where it has no such space.
+        keys: of the architectures, ``[n]``, in the order of the first metric's table.
+        values: ``[n]`` by metric, exactly as it was asked for; missing numbers are NaN, missing texts None.
+        units: by metric.
+        sources: by metric.
+        conditions: by metric and name: under which each value was measured, ``[n]``, where rows of the table differ in it.
+        left_out: architectures of the first metric's table for which a value is missing.
     """
 
+    group: str
+    space: str | None
     keys: tuple[str, ...]
-    columns: Mapping[str, Array]
+    values: Mapping[str, np.ndarray]
+    units: Mapping[str, str]
+    sources: Mapping[str, str]
+    conditions: Mapping[str, Mapping[str, np.ndarray]]
+    left_out: int
 
 
-def groups() -> dict[str, list[TableInfo]]:
-    """Tables by group, imported ones included."""
-    found: dict[str, list[TableInfo]] = {}
-    for info in catalogue():
-        found.setdefault(info.group, []).append(info)
-    return found
+def query(group: str, arch: str | Sequence[str], metrics: Sequence[str]) -> tuple[TableRow, ...]:
+    """What the tables of a group say of architectures.
 
-
-def tables_of(group: str) -> list[TableInfo]:
-    """The tables of a group.
-
-    Raises:
-        UsageError: there is no such group.
-    """
-    known = groups()
-    if group not in known:
-        near = get_close_matches(group, known, 1)
-        raise UsageError(f"there are no tables '{group}'{f'; did you mean {near[0]}?' if near else ''} (tables: {', '.join(known)})")
-    return known[group]
-
-
-def resolve(group: str, asked: str, opened: dict[str, FileTable] | None = None) -> Metric:
-    """The column that a metric means.
+    Rows that differ in a condition (``task``, resolution ``r``, ``supernet``, ``setup``, …) are different measurements: where an
+    architecture has several, the metric has to say which. Rows that differ in none are repeats, of which the value is the mean.
 
     Args:
-        group: of tables.
-        asked: the metric.
-        opened: tables that are open already; grows.
+        group: of tables, such as ``nasbench201``.
+        arch: an architecture, or several: a key of the tables, another name of it in them (NAS-Bench-201's index), or whatever else the
+            space reads.
+        metrics: names of columns, ``TABLE/COLUMN``, ``COLUMN@TASK``, ``latency:DEVICE``, …: see docs/tables.md.
+
+    Returns:
+        A row for each architecture, in the order asked for.
 
     Raises:
-        UsageError: no table that is here has it, or several have, or not for this task; the message lists what there is.
+        UsageError: there is no such group, metric or architecture, a name is ambiguous, or a table is not here or damaged.
+        MissingExtraError: pyarrow is not installed.
     """
-    infos, opened = tables_of(group), {} if opened is None else opened
-    latency = asked.startswith(LATENCY)
-    name, _, task = asked.removeprefix(LATENCY).rpartition("@") if "@" in asked else (asked.removeprefix(LATENCY), "", "")
-    file, _, column = name.rpartition("/")
-    if file and file not in {info.stem for info in infos}:
-        raise UsageError(f"{group} has no table '{file}' (tables: {', '.join(info.stem for info in infos)})")
-    present = [info for info in infos if locate(info) is not None and file in ("", info.stem)]
-    if not present:
-        open_table(next(info for info in infos if file in ("", info.stem)))  # says what to fetch
-    matches = []
-    for info in present:
-        table = opened.setdefault(info.name, open_table(info))
-        for one in table.columns:
-            told = info.column(one)
-            named = one == column and (told.kind != "copy" or file)
-            if (told.kind == "latency" and told.device == column) if latency else named:
-                matches.append(Metric(asked, table, one, task))
-    if not matches:
-        raise UsageError(_unknown(group, asked, column, opened.values(), latency=latency))
-    if latency:
-        matches = [one for one in matches if not task or task in _tasks(one.table)][:1] or matches[:1]
-    if task:
-        with_task = [one for one in matches if task in _tasks(one.table)]
-        if not with_task:
-            tasks = ", ".join(dict.fromkeys(one for match in matches for one in _tasks(match.table))) or "none"
-            raise UsageError(f"'{asked}': {', '.join(_spelt(one, '') for one in matches)} has no such task (tasks: {tasks})")
-        matches = with_task
-    if len(matches) > 1:
-        raise UsageError(f"'{asked}' stands in several tables of {group}; say which: {', '.join(_spelt(one, task) for one in matches)}")
-    return matches[0]
+    found = group_named(group)
+    entries = tables_of(found)
+    selections = _selections(found, entries, metrics)
+    rows = []
+    for text in [arch] if isinstance(arch, str) else arch:
+        key = _key(found, entries, [selection.table for selection in selections.values()], text)
+        rows.append(TableRow(found.name, found.space, key, {metric: _measured(each, key) for metric, each in selections.items()}))
+    return tuple(rows)
 
 
-def query(group: str, arch: str, metrics: Sequence[str]) -> Found:
-    """What tables say of an architecture.
+def join(group: str, metrics: Sequence[str], *, complete: bool = True) -> Joined:
+    """Metrics of all architectures, from as many tables as they are in, aligned by key (never by position).
 
     Args:
-        group: of tables, e.g. ``nasbench201``.
-        arch: the architecture as the tables name it, or in any form that its space reads.
-        metrics: what to look up.
+        group: of tables, such as ``nasbench201``.
+        metrics: as in `query`; the first one's table says which architectures there are, and their order.
+        complete: whether architectures are left out for which a value is missing.
 
     Raises:
-        UsageError: no such tables, metric or architecture; or a table is not here.
+        UsageError: as `query`; and an architecture has several rows under different conditions, between which the metric does not choose.
+        MissingExtraError: pyarrow is not installed.
     """
-    opened: dict[str, FileTable] = {}
-    resolved = [resolve(group, asked, opened) for asked in metrics]
-    key = _key(arch.strip(), [one.table for one in resolved])
-    return Found(
-        group,
-        key,
-        {one.asked: _value(one, key) for one in resolved},
-        {one.asked: one.unit for one in resolved},
-        {one.asked: one.table.info.name for one in resolved},
+    found = group_named(group)
+    selections = _selections(found, tables_of(found), metrics)
+    first = next(iter(selections.values()))
+    keys = list(dict.fromkeys(first.table.keys[row] for row in first.rows.tolist()))
+    values: dict[str, np.ndarray] = {}
+    conditions: dict[str, dict[str, np.ndarray]] = {}
+    for metric, selection in selections.items():
+        values[metric], conditions[metric] = selection.aligned(keys)
+    whole = np.ones(len(keys), np.bool_)
+    for column in values.values():
+        whole &= np.array([not is_missing(value) for value in column.tolist()], np.bool_)
+    kept = np.flatnonzero(whole) if complete else np.arange(len(keys))
+    return Joined(
+        found.name,
+        found.space,
+        tuple(keys[row] for row in kept),
+        {metric: column[kept] for metric, column in values.items()},
+        {metric: selection.column.unit for metric, selection in selections.items()},
+        {metric: selection.table.info.source for metric, selection in selections.items()},
+        {metric: {name: column[kept] for name, column in each.items()} for metric, each in conditions.items()},
+        int(len(keys) - whole.sum()),
     )
 
 
-def join(group: str, metrics: Sequence[str]) -> Joined:
-    """Columns of several tables, joined by architecture and never by position.
-
-    Args:
-        group: of tables.
-        metrics: what to join; of repeated measurements the mean is taken.
-
-    Raises:
-        UsageError: no such tables or metric, a table is not here, or no architecture is in all of them.
-    """
-    opened: dict[str, FileTable] = {}
-    resolved = [resolve(group, asked, opened) for asked in metrics]
-    rows = [_rows(one) for one in resolved]
-    keys = tuple(key for key in rows[0] if all(key in other for other in rows[1:])) if rows else ()
-    if not keys:
-        raise UsageError(f"no architecture of {group} is in all of these tables: {', '.join(one.table.info.name for one in resolved)}")
-    columns = {}
-    for one, found in zip(resolved, rows, strict=True):
-        values = one.table.column(one.column)
-        if all(len(found[key]) == 1 for key in keys):
-            joined = values[[found[key][0] for key in keys]]
-        else:
-            joined = np.array([_mean(values[found[key]].tolist()) for key in keys])
-        if one.table.info.failed is not None and joined.dtype.kind == "f" and one.table.info.column(one.column).kind == "latency":
-            joined = np.where(joined == one.table.info.failed, np.nan, joined)
-        columns[one.asked] = joined
-    return Joined(keys, columns)
+def _selections(group: Group, entries: Sequence[Entry], metrics: Iterable[str]) -> dict[str, Selection]:
+    found: dict[str, Meaning] = {metric: meaning_of(group, entries, metric) for metric in metrics}
+    if not found:
+        raise UsageError(f"name at least one metric (nasopt tables show {group.name} lists them)")
+    return {
+        metric: Selection(metric, open_table(group, meaning.entry), meaning.column, meaning.selectors) for metric, meaning in found.items()
+    }
 
 
-def _rows(metric: Metric, keys: Iterable[str] | None = None) -> dict[str, list[int]]:
-    """Rows by key, of the metric's task.
+def _measured(selection: Selection, key: str) -> Measured:
+    value, conditions, rows = selection.value(key)
+    info = selection.table.info
+    return Measured(value, selection.column.unit, info.label, selection.column.name, info.source, conditions, rows)
 
-    Raises:
-        UsageError: an architecture was measured on several tasks, and the metric does not say on which.
-    """
-    table = metric.table
-    if not table.info.task:
-        return table.index
-    tasks = table.column(table.info.task)
-    found = {}
-    for key in table.index if keys is None else keys:
-        rows = [row for row in table.index.get(key, ()) if not metric.task or str(tasks[row]) == metric.task]
-        several = list(dict.fromkeys(str(tasks[row]) for row in rows))
-        if len(several) > 1:
-            spelt = ", ".join(_spelt(metric, one) for one in several)
-            raise UsageError(f"'{metric.asked}' was measured on several tasks; say which: {spelt}")
-        if rows:
-            found[key] = rows
+
+def _key(group: Group, entries: Sequence[Entry], asked: Sequence[BenchmarkTable], text: str) -> str:
+    """The key of the architecture that a user names: in the tables that are asked, else as the space reads it, else in other tables."""
+    tidy = group.key.tidy(text)
+    found = _in_tables(group, asked, tidy)
+    if found is not None:
+        return found
+    refused = ""
+    if group.space is not None:
+        from nasopt.spaces.registry import get_space  # which imports onnx: not needed where the key is a table's own
+
+        space: Any = get_space(group.space, **group.settings)
+        try:
+            return group.key.of_genes(space, space.parse(text))
+        except UsageError as error:
+            refused = f"; {error}"
+    found = _in_tables(group, (open_table(group, entry) for entry in entries if entry.path is not None), tidy)
+    if found is None:
+        raise UsageError(f"no table of {group.name} has the architecture '{text}'{refused or f'; keys look like {_example(asked)}'}")
     return found
 
 
-def _value(metric: Metric, key: str) -> Value:
-    rows = _rows(metric, [key]).get(key, [])
-    values = metric.table.column(metric.column)[rows].tolist()
-    info = metric.table.info
-    measured = [value for value in values if value is not None and value == value]  # noqa: PLR0124 - NaN is not itself
-    if info.failed is not None and info.column(metric.column).kind == "latency":
-        measured = [value for value in measured if value != info.failed]
-    return _mean(measured) if measured else None
-
-
-def _mean(values: Sequence[Any]) -> Any:
-    """Of numbers; of others, and of one, the first."""
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    return sum(values) / len(values) if len(values) > 1 and numbers else values[0]
-
-
-def _key(arch: str, tables: Sequence[FileTable]) -> str:
-    """The name that the tables have for an architecture.
-
-    Raises:
-        UsageError: they have none, and the space cannot read it.
-    """
+def _in_tables(group: Group, tables: Iterable[BenchmarkTable], text: str) -> str | None:
     for table in tables:
-        if arch in table.index:
-            return arch
-    info = tables[0].info
-    if arch.isdigit() and "index" in tables[0].columns:
-        rows = np.flatnonzero(tables[0].column("index") == int(arch))
-        if len(rows):
-            return tables[0].keys[int(rows[0])]
-    if not info.space:
-        near = ", ".join(get_close_matches(arch, tables[0].index, 3))
-        raise UsageError(f"{info.name} has no row '{arch}'{f'; did you mean one of {near}?' if near else ''}")
-    from nasopt.spaces.registry import get_space
-
-    space = get_space(info.space)
-    return space.table_key(space.parse(arch))
+        key = text if table.rows_of(text) else _by_alias(group, table, text)
+        if key is not None:
+            return key
+    return None
 
 
-def _tasks(table: FileTable) -> list[str]:
-    return list(dict.fromkeys(map(str, table.column(table.info.task)))) if table.info.task else []
+def _by_alias(group: Group, table: BenchmarkTable, text: str) -> str | None:
+    """The key of the architecture that another column of the table names so."""
+    for column in table.info.columns:
+        if column.name in group.aliases:
+            values = table.column(column.name)
+            number = values.dtype.kind in "iu"
+            if number and not re.fullmatch("[0-9]{1,9}", text):
+                continue
+            rows = np.flatnonzero(values == (int(text) if number else text))
+            if len(rows):
+                return table.keys[int(rows[0])]
+    return None
 
 
-def _spelt(metric: Metric, task: str) -> str:
-    """How to ask for just this column."""
-    told = metric.table.info.column(metric.column)
-    prefix = LATENCY if metric.asked.startswith(LATENCY) else ""
-    return f"{prefix}{metric.table.info.stem}/{told.device if prefix else metric.column}{f'@{task}' if task else ''}"
-
-
-def _unknown(group: str, asked: str, column: str, tables: Any, *, latency: bool) -> str:
-    names: dict[str, None] = {}
-    for table in tables:
-        for one in table.columns:
-            told = table.info.column(one)
-            if told.kind == "latency" and latency:
-                names[told.device] = None
-            elif told.kind not in ("key", "task", "setting", "copy") and not latency:
-                names[one] = None
-    near = get_close_matches(column, names, 3)
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
-    return f"{group} has no {'device' if latency else 'metric'} '{asked.removeprefix(LATENCY)}'; {hint}"
+def _example(tables: Sequence[BenchmarkTable]) -> str:
+    return next((f"'{table.keys[0]}'" for table in tables if table.rows), "nothing: they are empty")

@@ -1,101 +1,80 @@
-"""Imported releases: kept as Parquet in the user's cache, with a card that says what they are, and listed beside the catalogue."""
+"""Imported releases: kept as compact Parquet in the user's cache directory, with what is known of them and their SHA-256."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from nasopt.errors import MissingExtraError, UsageError
+from nasopt.errors import UsageError
 from nasopt.files import write_atomically
-from nasopt.spaces.tables.catalogue import CATALOGUE
-from nasopt.spaces.tables.info import Rule, TableInfo
-from nasopt.spaces.tables.places import cache_dir
+from nasopt.spaces.tables.catalogue import GROUPS, USUAL_KEYS, Entry, group_named, tables_of
+from nasopt.spaces.tables.columnar import packed
+from nasopt.spaces.tables.columns import imported_columns
+from nasopt.spaces.tables.places import IMPORTED, cache_directory
 from nasopt.spaces.tables.release import Release
 
-__all__ = ["catalogue", "keep"]
+__all__ = ["import_table", "keep"]
 
-KEYS = ("arch_str", "hash", "arch_key", "arch", "model")
-"""Columns that name an architecture, the first that a release has."""
+NAME = re.compile(r"\w[\w.+-]*", re.ASCII)
 
 
-def keep(release: Release) -> tuple[TableInfo, Path]:
-    """Writes a release into the user's cache, over what was imported under its name before.
+def import_table(path: str | Path) -> Entry:
+    """Reads a benchmark's official release and keeps it in the cache directory, where `query` finds it.
 
     Args:
-        release: what a reader made of the official files.
+        path: a file or folder as its authors published it (docs/tables.md lists those that are known).
 
     Returns:
-        What is known of it now, and its file.
+        The table as the catalogue has it from now on.
 
     Raises:
-        UsageError: it has no column that names its rows, or the cache cannot be written.
-        MissingExtraError: pyarrow is not installed.
+        UsageError: it is no such release, it is damaged, or the cache directory cannot be written to.
     """
+    from nasopt.spaces.tables.importing.formats import read_release
+
+    release = read_release(path)
+    kept = keep(release)
+    return next(entry for entry in tables_of(group_named(release.space)) if entry.path == kept)
+
+
+def keep(release: Release) -> Path:
+    """Writes a release to ``imported/GROUP/NAME.parquet`` in the cache directory, and ``NAME.parquet.sha256`` beside it.
+
+    An earlier import of the same name is replaced.
+
+    Raises:
+        UsageError: its architectures are not named as those of the other tables of its group, or it cannot be written.
+    """
+    group = GROUPS.get(release.space)
+    wanted = group.key.columns if group else tuple(name for name in USUAL_KEYS if name in release.columns)[:1]
+    missing = [name for name in wanted if name not in release.columns]
+    if missing or not wanted:
+        raise UsageError(
+            f"the release {release.name} does not say which architectures its rows are: no column {', '.join(missing or USUAL_KEYS)} "
+            "(of HELP, import the folder, with the files that name them)"
+        )
+    if not NAME.fullmatch(release.space):
+        raise UsageError(f"the release {release.name} is of a space without a proper name: '{release.space}'")
+    name = re.sub(r"[^\w.+-]", "_", release.name, flags=re.ASCII)
+    description = {
+        "group": release.space,
+        "name": name,
+        "title": f"imported: {release.rows:,} rows of {release.name}",
+        "rows": release.rows,
+        "columns": [asdict(column) for column in imported_columns(release.columns, release.units, wanted)],
+        "source": release.source,
+        "licence": release.licence,
+        "notes": release.notes,
+        "tasks": sorted(set(map(str, release.columns["task"]))) if "task" in release.columns else [],
+    }
+    content = packed(release.columns, description)
+    path = cache_directory() / IMPORTED / release.space / f"{name}.parquet"
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError("benchmark tables need pyarrow: pip install 'nasopt[tables]'") from None
-    key = next((name for name in KEYS if name in release.columns), None) or next(iter(release.columns), None)
-    if key is None or not re.fullmatch(r"[\w.-]+", release.name):
-        raise UsageError(f"the release '{release.name}' cannot be kept: it has no columns, or no name that a file can have")
-    folder = cache_dir() / "imported"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be made ({error.strerror})") from None
-    table = pa.table({name: pa.array(_plain(column)) for name, column in release.columns.items()})
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    data = buffer.getvalue()
-    card = {
-        "name": release.name, "group": release.space, "key": key, "units": release.units, "source": release.source,
-        "licence": release.licence, "notes": release.notes, "rows": release.rows, "columns": list(release.columns),
-        "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
-    }  # fmt: skip
-    path = folder / f"{release.space}-{release.name}.parquet"
-    path.with_suffix(".json").unlink(missing_ok=True)  # never a card beside another file
-    write_atomically(path, data)
-    write_atomically(path.with_suffix(".json"), json.dumps(card, indent=1).encode())
-    return _info(card, path), path
-
-
-def catalogue() -> list[TableInfo]:
-    """What is known of every table: those of the catalogue, then imported ones."""
-    found = list(CATALOGUE)
-    for card in sorted((cache_dir() / "imported").glob("*.json")):
-        try:
-            told = json.loads(card.read_text(encoding="utf-8"))
-            found.append(_info(told, card.with_suffix(".parquet")))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not ours, or half-deleted: the file that it speaks of cannot be vouched for
-    return found
-
-
-def _info(card: dict[str, Any], path: Path) -> TableInfo:
-    units = dict(card["units"])
-    rules = tuple(Rule(re.escape(name), _kind(name, unit), unit) for name, unit in units.items())
-    keys = Rule("|".join(map(re.escape, (card["key"], "index", "arch_str", "hash", "arch_key", "model"))), "key")
-    devices = Rule(r"latency_(?P<device>\w+)|(?P<name>\w+)_latency", "latency", "ms")
-    about = f"Imported. {card['notes']}".strip()
-    whose = "" if card["group"] == "timm" else card["group"]
-    return TableInfo(
-        f"{card['group']}/{card['name']}", f"imported/{path.name}", whose, card["key"], about, card["source"], card["licence"],
-        (keys, *rules, devices),
-    )  # fmt: skip
-
-
-def _kind(name: str, unit: str) -> str:
-    if unit == "ms":
-        return "latency"
-    return "metric" if unit in ("%", "fraction") or "acc" in name else "cost"
-
-
-def _plain(column: Any) -> Any:
-    return column if isinstance(column, np.ndarray) and column.dtype.kind in "biuf" else list(column)
+        raise UsageError(f"{path.parent}: cannot be created ({error.strerror}); XDG_CACHE_HOME names another cache directory") from None
+    write_atomically(path, content)
+    write_atomically(path.with_name(f"{path.name}.sha256"), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
+    return path
