@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "verify"})
+_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "verify"})
+_HOMES = {"PredictResult": "nasopt.predictor_results"}
 
 __all__ = [
     "Answer",
@@ -40,6 +41,7 @@ __all__ = [
     "ModelNotSupportedError",
     "NasoptError",
     "NodeCost",
+    "PredictResult",
     "Repair",
     "Sample",
     "TensorInfo",
@@ -54,6 +56,7 @@ __all__ = [
     "draw",
     "explain",
     "inspect",
+    "predict",
     "verify",
 ]
 
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from nasopt.api.draw import draw
     from nasopt.api.explain import explain
     from nasopt.api.inspect import inspect
+    from nasopt.api.predict import predict
     from nasopt.api.verify import verify
     from nasopt.errors import (
         ConstraintUnreachableError,
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from nasopt.predictor_results import PredictResult
     from nasopt.results import (
         Answer,
         ApplyResult,
@@ -112,7 +117,7 @@ def __getattr__(name: str) -> Any:
     if name in _VERBS:
         home = f"nasopt.api.{name}"
     else:
-        home = "nasopt.errors" if name.endswith("Error") else "nasopt.results"
+        home = "nasopt.errors" if name.endswith("Error") else _HOMES.get(name, "nasopt.results")
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value

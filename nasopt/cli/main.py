@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "VERBS", "application", "main"]
 
-VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "doctor")
-GROUPS = ("spaces", "tables")
+VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "predict", "doctor")
+GROUPS = ("spaces", "tables", "train")
 """Commands that have verbs of their own."""
 
 

@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasopt.cli.terminal import Terminal
-from nasopt.cli.types import input_shape, shapes_by_name
+from nasopt.cli.types import input_shape, settings_by_name, shapes_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-__all__ = ["existing_file", "force_option", "input_shape_option", "model_argument", "output_file", "seed_option", "threads_option", "verb"]
+__all__ = [
+    "existing_file",
+    "force_option",
+    "input_shape_option",
+    "model_argument",
+    "output_file",
+    "seed_option",
+    "settings_option",
+    "threads_option",
+    "verb",
+]
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 output_file = click.Path(dir_okay=False, path_type=Path)
@@ -83,6 +93,18 @@ def input_shape_option() -> Decorator:
 def seed_option() -> Decorator:
     """``--seed``."""
     return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of all randomness.")
+
+
+def settings_option() -> Decorator:
+    """``--set``, of a search space, given to the verb as a dictionary."""
+    return click.option(
+        "--set",
+        "settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=lambda _ctx, _param, pairs: settings_by_name(pairs),
+        help="A setting of the space, e.g. classes=100. Repeatable.",
+    )
 
 
 def threads_option() -> Decorator:

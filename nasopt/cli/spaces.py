@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nasopt.cli.options import force_option, output_file, seed_option, verb
-from nasopt.cli.types import settings_by_name
+from nasopt.cli.options import force_option, output_file, seed_option, settings_option, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nasopt.cli.terminal import Terminal
 
 __all__ = ["command"]
@@ -27,17 +24,6 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-def _settings_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option(
-        "--set",
-        "settings",
-        metavar="NAME=VALUE",
-        multiple=True,
-        callback=lambda _ctx, _param, pairs: settings_by_name(pairs),
-        help="A setting of the space, e.g. classes=100. Repeatable.",
-    )
 
 
 _architecture_option = click.option(
@@ -65,7 +51,7 @@ def _list(terminal: Terminal) -> int:
     """,
 )
 @click.argument("space")
-@_settings_option()
+@settings_option()
 def _show(terminal: Terminal, space: str, *, settings: dict[str, Any]) -> int:
     """Show what SPACE consists of: its source, genes, operations, settings, and an example."""
     from nasopt.api.spaces import show_space
@@ -79,7 +65,7 @@ def _show(terminal: Terminal, space: str, *, settings: dict[str, Any]) -> int:
 @click.argument("space")
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many.")
 @seed_option()
-@_settings_option()
+@settings_option()
 def _sample(terminal: Terminal, space: str, *, count: int, seed: int, settings: dict[str, Any]) -> int:
     """Draw random architectures of SPACE, one official string a line."""
     from nasopt.api.spaces import sample_space
@@ -102,7 +88,7 @@ def _sample(terminal: Terminal, space: str, *, count: int, seed: int, settings: 
 @_architecture_option
 @click.option("-o", "--output", type=output_file, required=True, metavar="OUT", help="The ONNX file to write.")
 @seed_option()
-@_settings_option()
+@settings_option()
 @force_option()
 def _build(terminal: Terminal, space: str, *, architecture: str, output: Path, seed: int, settings: dict[str, Any], force: bool) -> int:
     """Write the network of an architecture of SPACE as ONNX, with seeded initial weights, ready for training."""
@@ -126,7 +112,7 @@ def _build(terminal: Terminal, space: str, *, architecture: str, output: Path, s
 @_architecture_option
 @click.option("-o", "--output", type=output_file, required=True, metavar="OUT", help="The SVG file; OUT-normal.svg, … for several cells.")
 @click.option("--network", is_flag=True, help="The whole network instead of what is searched.")
-@_settings_option()
+@settings_option()
 @force_option()
 def _draw(terminal: Terminal, space: str, *, architecture: str, output: Path, network: bool, settings: dict[str, Any], force: bool) -> int:
     """Draw the cell of an architecture of SPACE, or its network, as SVG."""

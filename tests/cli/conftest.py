@@ -28,6 +28,7 @@ RESULTS = {
     "verify": examples.VERIFIED,
     "bench": examples.BENCH,
     "draw": examples.DRAWING,
+    "predict": examples.PREDICTED,
     "doctor": examples.DOCTOR,
 }
 
@@ -40,6 +41,7 @@ COMMAND_LINES = {
     "verify": ["verify", "net.onnx", "small.onnx", "--script", "small.json"],
     "bench": ["bench", "small.onnx", "--against", "net.onnx", "--runs", "7"],
     "draw": ["draw", "net.onnx", "-o", "net.svg"],
+    "predict": ["predict", "net.onnx", "--checkpoint", "trained"],
     "doctor": ["doctor"],
 }
 """One that works for each verb; the files exist where the tests run, except for the outputs of compress and apply."""
@@ -77,10 +79,11 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> Verbs:
 
 @pytest.fixture
 def nasopt(verbs: Verbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command line in a folder that holds net.onnx, small.json and, once it is asked for as input, small.onnx."""
+    """Runs a command line in a folder that holds net.onnx, small.json, small.onnx and a folder, trained."""
     monkeypatch.chdir(tmp_path)
     for name in ("net.onnx", "small.json", "small.onnx"):
         (tmp_path / name).write_bytes(b"model")
+    (tmp_path / "trained").mkdir()
     return lambda *arguments, **extra: CliRunner().invoke(application, list(arguments), **extra)
 
 

@@ -187,7 +187,7 @@ def test_report_is_written_whole_and_not_over_another(nasopt, verbs, tmp_path):
     assert nasopt(*line).exit_code == 0
     page = tmp_path / "page.html"
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "page.html", "small.json", "small.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "page.html", "small.json", "small.onnx", "trained"]
 
     page.write_text("mine")
     refused = nasopt(*line)

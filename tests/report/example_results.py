@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasopt.drawings import Box, Drawing
+from nasopt.predictor_results import Agreement, PredictResult, TrainResult
 from nasopt.results import (
     Answer,
     BenchResult,
@@ -278,3 +279,10 @@ DRAWING = DrawResult(
     Drawing("net", (Box(("input",), "edge"), Box(("output",), "edge")), ((0, 1),)),
     '{"name":"net"}',
 )
+
+PREDICTED = PredictResult(Path("net.onnx"), "nats_test_cifar10", "%", 91.24, 0.31, 3, 0.8, None, 0.08, 1_289_000)
+UNLIKE = replace(PREDICTED, std=None, members=1, unlikeness=7.5, warning="net.onnx: unlike any network that the predictor was trained on")
+TRAINED = TrainResult(
+    Path("trained"), "nasbench201", "nats_test_cifar10", "%", 156, 3, (12, 40, 31), 1000, Agreement(0.71, 0.88, 2.1),
+    {"flops": Agreement(0.57, 0.76, None), "params": Agreement(0.57, 0.76, None), "constant": Agreement(0.0, 0.0, 5.0)},
+)  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nasopt.report import json as documents
-from nasopt.report import spaces, tables
+from nasopt.report import predictors, spaces, tables
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
@@ -32,6 +32,8 @@ BODIES = {
     "bench": [documents.bench(examples.BENCH), documents.bench(examples.BENCH_ALONE)],
     "doctor": [documents.doctor(examples.DOCTOR), documents.doctor(examples.SICK)],
     "draw": [documents.draw(examples.DRAWING, Path("net.svg"))],
+    "predict": [predictors.predict_json(one) for one in (examples.PREDICTED, examples.UNLIKE)],
+    "train-aiop": [predictors.train_json(examples.TRAINED)],
     "spaces-list": [spaces.list_json(examples.SPACES)],
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],

@@ -68,10 +68,13 @@ class Corpus:
 
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         for part in PARTS:
-            values = [getattr(graph, part) for graph in self.graphs]
-            values = [value.T for value in values] if part == "edges" else values
-            arrays[part] = np.concatenate(values)
-            arrays[f"{part}.ends"] = np.cumsum([len(value) for value in values])
+            different: dict[int, tuple[int, np.ndarray[Any, Any]]] = {}
+            for graph in self.graphs:  # networks of a space share most arrays (`from_space`)
+                value = getattr(graph, part)
+                different.setdefault(id(value), (len(different), value.T if part == "edges" else value))
+            arrays[part] = np.concatenate([value for _, value in different.values()])
+            arrays[f"{part}.ends"] = np.cumsum([len(value) for _, value in different.values()])
+            arrays[f"{part}.which"] = np.array([different[id(getattr(graph, part))][0] for graph in self.graphs])
         names = "\n".join(self.keys).encode()
         arrays |= {"gflops": self.gflops, "params": self.params, "cg_gflops": self.cg_gflops, "keys": np.frombuffer(names, np.uint8)}
         part_file = Path(f"{path}.part")
@@ -93,11 +96,13 @@ class Corpus:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         except (OSError, SafetensorError) as error:
             raise UsageError(f"{path}: not a file of computational graphs ({error}): delete it, it is made anew") from None
-        if found != about:
-            raise UsageError(f"{path}: made of '{found}', not of '{about}': delete it, it is made anew")
-        columns = {part: np.split(arrays[part], arrays[f"{part}.ends"][:-1]) for part in PARTS}
-        columns["edges"] = [edges.T for edges in columns["edges"]]
-        graphs = tuple(CGFeatures(*(columns[part][row] for part in PARTS)) for row in range(len(columns["edges"])))
+        expected = {*(part + end for part in PARTS for end in ("", ".ends", ".which")), "keys", "gflops", "params", "cg_gflops"}
+        if found != about or arrays.keys() != expected:
+            raise UsageError(f"{path}: made of '{found}', or by another version, not of '{about}': delete it, it is made anew")
+        different = {part: np.split(arrays[part], arrays[f"{part}.ends"][:-1]) for part in PARTS}
+        different["edges"] = [edges.T for edges in different["edges"]]
+        columns = [[different[part][which] for which in arrays[f"{part}.which"]] for part in PARTS]
+        graphs = tuple(CGFeatures(*parts) for parts in zip(*columns, strict=True))
         keys = tuple(arrays["keys"].tobytes().decode().split("\n"))
         return cls(keys, graphs, arrays["gflops"], arrays["params"], arrays["cg_gflops"])
 

@@ -1,0 +1,77 @@
+"""``nasopt train …``: predictors learn from benchmark tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nasopt.cli.options import force_option, seed_option, settings_option, verb
+
+if TYPE_CHECKING:
+    from nasopt.cli.terminal import Terminal
+
+__all__ = ["command"]
+
+
+@click.group("train", invoke_without_command=True, short_help="Train predictors on benchmark tables.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Train predictors on benchmark tables ('nasopt tables list')."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@verb(
+    "aiop",
+    group=command,
+    summary="Train AIO-P's graph network on a space's labels.",
+    examples="""
+    nasopt train aiop --space nasbench_macro --metric mean_acc --labels 100 --test 200 --members 1 --epochs 20 -o trained
+    nasopt train aiop --space nasbench201 --metric nats_test_cifar10 --labels 1562 -o trained201
+    """,
+)
+@click.option("--space", required=True, metavar="SPACE", help="The space whose architectures have labels; see 'nasopt spaces list'.")
+@click.option("--metric", required=True, metavar="NAME", help="What to predict, as 'nasopt tables query' takes it.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="Where the predictor goes.")
+@click.option("--labels", type=click.IntRange(min=10), metavar="N", help="How many to learn from, drawn by the seed; most without it.")
+@click.option("--test", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="How many others to test on.")
+@click.option("--members", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Networks in the ensemble.")
+@click.option(
+    "--scaling",
+    type=click.Choice(["stand", "stand_flops", "none"]),
+    default="stand",
+    show_default=True,
+    help="Of labels: standardised, divided by FLOPs before it, or not at all.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="At most; 2,000 steps without it.")
+@seed_option()
+@settings_option()
+@force_option()
+def _aiop(
+    terminal: Terminal,
+    *,
+    space: str,
+    metric: str,
+    output: Path,
+    labels: int | None,
+    test: int,
+    members: int,
+    scaling: Any,
+    epochs: int | None,
+    seed: int,
+    settings: dict[str, Any],
+    force: bool,
+) -> int:
+    """Train an ensemble of AIO-P's graph networks on what tables say of a space's architectures, and test it on others.
+
+    Each network stops early by a part of the labels of its own. A run that was interrupted is taken up by the same command.
+    """
+    from nasopt.api.train import AIOPTraining, train_aiop
+    from nasopt.report import predictors
+
+    asked = AIOPTraining(space, metric, settings, labels, test, members, scaling, epochs, seed=seed)
+    with terminal.progress() as progress:
+        result = train_aiop(asked, output, force=force, progress=progress)
+    return terminal.show(lambda: predictors.train_json(result), lambda style: predictors.train_text(result, style))

@@ -1,0 +1,57 @@
+"""What the verbs about predictors return: frozen records, like `nasopt.results`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Agreement", "PredictResult", "TrainResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of predictions with measured values of rows that nothing was learned from. ``mae`` is None where there is no unit to compare in."""
+
+    tau: float
+    """Kendall's."""
+    srcc: float
+    """Spearman's."""
+    mae: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A predictor that was trained, and how good it is."""
+
+    folder: Path
+    space: str
+    metric: str
+    unit: str
+    labels: int
+    """How many were learned from, the dev parts included."""
+    members: int
+    epochs: tuple[int, ...]
+    """Of each member: the epoch whose weights were kept."""
+    test_rows: int
+    agreement: Agreement
+    baselines: Mapping[str, Agreement]
+    """On the same rows: FLOPs, parameters, and a constant, the median of what was learned from (only its ``mae`` says anything)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResult:
+    """What a predictor says of a network."""
+
+    model: Path
+    task: str
+    unit: str
+    mean: float
+    std: float | None
+    """Over the ensemble's members; None where there is one."""
+    members: int
+    unlikeness: float
+    """Distance to the nearest network of training; 1 is what 95 % of those stay below among themselves."""
+    warning: str | None
+    gflops: float
+    params: int

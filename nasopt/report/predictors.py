@@ -1,0 +1,47 @@
+"""Results of predictors, as text and as the bodies of JSON documents."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from nasopt.report.layout import columns, printable
+
+if TYPE_CHECKING:
+    from nasopt.predictor_results import Agreement, PredictResult, TrainResult
+    from nasopt.report.layout import Style
+
+__all__ = ["predict_json", "predict_text", "train_json", "train_text"]
+
+Body = dict[str, Any]
+
+
+def predict_json(result: PredictResult) -> Body:
+    """The body of ``nasopt predict``."""
+    return {**asdict(result), "model": str(result.model)}
+
+
+def predict_text(result: PredictResult, style: Style) -> str:
+    """One line."""
+    figure = style(f"{result.mean:.3f} {printable(result.unit)}".strip(), "bold")
+    spread = "" if result.std is None else f" +- {result.std:.3f} over {result.members} members"
+    return f"{printable(result.task)}: {figure}{spread}"
+
+
+def train_json(result: TrainResult) -> Body:
+    """The body of ``nasopt train aiop``."""
+    return {**asdict(result), "folder": str(result.folder), "epochs": list(result.epochs)}
+
+
+def train_text(result: TrainResult, style: Style) -> str:
+    """How good the predictor is, beside what needs no training."""
+    rows = [("on rows not learned from", "Kendall", "Spearman", f"error ({result.unit})")]
+    rows += [_row(style(str(result.folder), "bold"), result.agreement)]
+    rows += [_row(name, one) for name, one in result.baselines.items()]
+    head = f"{result.labels:,} labels of {printable(result.space)}, {printable(result.metric)}; tested on {result.test_rows:,} others"
+    return "\n".join([head, *columns(rows, "lrrr", indent=2)])
+
+
+def _row(name: str, one: Agreement) -> tuple[str, str, str, str]:
+    ranks = ("", "") if not one.tau and not one.srcc else (f"{one.tau:.3f}", f"{one.srcc:.3f}")
+    return (name, *ranks, "" if one.mae is None else f"{one.mae:.4g}")
