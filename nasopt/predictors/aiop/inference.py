@@ -1,7 +1,8 @@
 """AIO-P's predictor in NumPy and SciPy: neither torch nor PyTorch Geometric is loaded to ask it.
 
-Per layer one sparse product sums what each node reads, and one dense product applies both weights of GraphConv (Morris et al., AAAI 2019,
-Eq. 1) to the node and to that sum. Blocks of 4 to 8 graphs keep the matrices in the cache.
+Per layer one sparse product sums what each node reads, and dense ones apply the weights of GraphConv (Morris et al., AAAI 2019, Eq. 1) to
+the node and to that sum, which adapters share. Blocks of 4 to 8 graphs keep matrices in the cache, and those of a block are allocated once:
+new ones for every product cost more than the products.
 """
 
 from __future__ import annotations
@@ -14,34 +15,43 @@ import numpy as np
 
 from nasopt.predictors.aiop.block import Block
 
-__all__ = ["LAYERS", "Backbone", "Head"]
+__all__ = ["LAYERS", "WIDTH", "Backbone", "Head"]
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Parameters = Mapping[str, Floats]
 
 LAYERS = 6
+WIDTH = 32
+"""Features of a node."""
 HEAD = 5
 """Dense layers of a head; a rectifier stands behind the second."""
 
 
 @dataclass(frozen=True)
 class _Layer:
-    weight: Floats
-    """Of the node's own features and of the sum of those it reads, one above the other: (2 x inputs, outputs)."""
+    weights: tuple[Floats, ...]
+    """Of a node's own features, and of the sum of those it reads, for each 32 of the inputs in turn: (32, 32) each."""
     bias: Floats
 
     @classmethod
     def of(cls, parameters: Parameters, name: str) -> _Layer:
-        own, read = parameters[f"{name}.lin_root.weight"], parameters[f"{name}.lin_rel.weight"]
-        return cls(np.ascontiguousarray(np.concatenate([own, read], axis=1).T), parameters[f"{name}.lin_rel.bias"])
+        own, read = (parameters[f"{name}.{part}.weight"].T for part in ("lin_root", "lin_rel"))
+        parts = [half[begin : begin + WIDTH] for begin in range(0, len(own), WIDTH) for half in (own, read)]
+        return cls(tuple(map(np.ascontiguousarray, parts)), parameters[f"{name}.lin_rel.bias"])
 
-    def __call__(self, adjacency: Any, x: Floats) -> Floats:
-        both = np.empty((len(x), 2 * x.shape[1]), np.float32)
-        both[:, : x.shape[1]] = x
-        both[:, x.shape[1] :] = adjacency @ x
-        result: Floats = both @ self.weight
-        result += self.bias
-        return np.tanh(result, out=result)
+    def __call__(self, inputs: Sequence[Floats], into: Floats, spare: Floats) -> None:
+        """Applies the layer.
+
+        Args:
+            inputs: for each 32 of them the features and their sums over what nodes read, in turn: (nodes, 32) each.
+            into: for what comes out, (nodes, 32).
+            spare: as large.
+        """
+        np.matmul(inputs[0], self.weights[0], out=into)
+        for x, weight in zip(inputs[1:], self.weights[1:], strict=True):
+            into += np.matmul(x, weight, out=spare)
+        into += self.bias
+        np.tanh(into, out=into)
 
 
 class Head:
@@ -82,7 +92,7 @@ class Backbone:
         """Features of nodes: (nodes, 32)."""
         weight, bias = self._resolution
         resolution = block.resolutions @ weight + bias
-        x = np.empty((len(resolution), 32), np.float32)
+        x = np.empty((len(resolution), WIDTH), np.float32)
         kernels = self._kernel[block.kernels].reshape(len(block.kernels), -1)
         x[block.weighted] = np.concatenate(
             [self._weighted[block.weighted_ops], resolution[block.weighted], kernels, self._bias[block.biases]], axis=1
@@ -94,11 +104,17 @@ class Backbone:
         """Embeddings of graphs: of the backbone, (graphs, 32), and for each adapter backbone and adapter side by side, (graphs, 64)."""
         adjacency, x = block.adjacency(), self.embed(block)
         beside = [x] * len(self._adapters)
+        after, spare = np.empty_like(x), np.empty_like(x)
+        results = [np.empty_like(x) for _ in self._adapters]
+        read = adjacency @ x
         for place, layer in enumerate(self._layers):
-            x = layer(adjacency, x)
-            beside = [
-                adapter[place](adjacency, np.concatenate([x, other], axis=1)) for adapter, other in zip(self._adapters, beside, strict=True)
-            ]
+            layer((x, read), after, spare)
+            x, after = after, np.empty_like(x) if not place and beside else x  # the embedding is every adapter's first input
+            read = adjacency @ x if beside or place + 1 < LAYERS else read
+            for number, adapter in enumerate(self._adapters):
+                other = beside[number]
+                adapter[place]((x, read, other, adjacency @ other), results[number], spare)
+                beside[number], results[number] = results[number], np.empty_like(x) if not place else other
         mean = _means(block, x)
         return mean, [np.concatenate([mean, _means(block, other)], axis=1) for other in beside]
 

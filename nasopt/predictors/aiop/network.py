@@ -15,11 +15,10 @@ from torch_geometric.nn import GraphConv
 
 from nasopt.graphs.computational_graph import KERNELS, VOCABULARY
 from nasopt.predictors.aiop.block import Block
-from nasopt.predictors.aiop.inference import LAYERS
+from nasopt.predictors.aiop.inference import LAYERS, WIDTH
 
 __all__ = ["Adapter", "Network", "head", "parameters", "tensors"]
 
-WIDTH = 32
 REGULAR, WEIGHTED, RESOLUTION, KERNEL, BIAS = 24, 14, 8, 4, 2
 """Widths of the parts of a node's features: 24 + 8, or 14 + 8 + 2 x 4 + 2."""
 WORDS = 32
