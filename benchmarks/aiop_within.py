@@ -3,10 +3,10 @@
     python -m benchmarks.aiop_within [--case nasbench201:cifar10:156] [--seeds 5]
 
 Labels are drawn by seed; a fifth of them is the dev part that says which epoch was best, so that nothing but the labels counted is
-used. "plain" is the GNN on raw labels, "eq4" on standardised ones, "eq45" on those after the division by FLOPs. Beside it, on the same
-rows: FLOPs, parameters, and gradient-boosted trees (scikit-learn) on the space's own encoding "Vec", trained on the same labels. Tabled
-proxies are judged on those of the rows that have them; so is "eq4" once more. Intervals: 95 %, bootstrap over test rows of the first
-seed.
+used. "plain" is the GNN on raw labels, "eq4" on standardised ones, "eq45" on those after the division by FLOPs, all with squared errors;
+"robust" is "eq4" with Huber's loss, as `nasopt train` has it. Beside it, on the same rows: FLOPs, parameters, and gradient-boosted trees
+(scikit-learn) on the space's own encoding "Vec", trained on the same labels. Tabled proxies are judged on those of the rows that have
+them; so is "robust" once more. Intervals: 95 %, bootstrap over test rows of the first seed.
 Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
 """
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks.cache import cache_dir, remembered
 from benchmarks.document import document, say
+from nasopt.api.train import DELTA
 from nasopt.predictors.aiop.corpus import Corpus, from_space
 from nasopt.predictors.aiop.labels import Mode, Scale
 from nasopt.spaces.registry import get_space
@@ -43,7 +44,9 @@ PERCENT = {"nasbench201": 100.0, "nasbench101": 1.0}
 LABELS = {"nasbench201": (156, 1562), "nasbench101": (300, 3000)}
 CASES = tuple(f"{space}:{task}:{count}" for space, task in METRICS for count in LABELS[space])
 SETTINGS = {"cifar10": {}, "cifar100": {"classes": 100}, "ImageNet16-120": {"resolution": 16, "classes": 120}}
-MODES: dict[str, Mode] = {"plain": "none", "eq4": "stand", "eq45": "stand_flops"}
+METHODS: dict[str, tuple[Mode, float | None]] = {
+    "plain": ("none", None), "eq4": ("stand", None), "eq45": ("stand_flops", None), "robust": ("stand", DELTA),
+}  # fmt: skip
 PROXIES = ("synflow", "jacov", "nwot", "snip", "grasp", "fisher", "grad_norm", "epe_nas", "l2_norm", "plain", "zen")
 DEV = 5
 """One in as many labels is the dev part."""
@@ -80,7 +83,7 @@ def labelled(name: str, task: str) -> Labelled:
     return Labelled(corpus, np.asarray(found.values[metric], np.float64) / PERCENT[name], np.stack([space.vec(one) for one in genes]))
 
 
-def predicted(data: Labelled, mode: Mode, train: Ints, dev: Ints, test: Ints, seed: int) -> Array:
+def predicted(data: Labelled, mode: Mode, delta: float | None, train: Ints, dev: Ints, test: Ints, seed: int) -> Array:
     """Labels of the test rows, by one network."""
     import torch
 
@@ -97,7 +100,7 @@ def predicted(data: Labelled, mode: Mode, train: Ints, dev: Ints, test: Ints, se
     torch.manual_seed(seed)
     network = Network()
     epochs = round(STEPS * BATCH / len(train))
-    fit(network, part(train), part(dev), Recipe(epochs=epochs, batch=BATCH, rate=RATE, patience=epochs, seed=seed))
+    fit(network, part(train), part(dev), Recipe(epochs=epochs, batch=BATCH, rate=RATE, patience=epochs, seed=seed, delta=delta))
     return scale.invert(outputs(network, [corpus.graphs[row] for row in test]), corpus.gflops[test])
 
 
@@ -121,34 +124,43 @@ def interval(found: Array, truth: Array) -> list[float]:
     return [float(end) for end in np.percentile([agreement(found[rows], truth[rows])["tau"] for rows in drawn], [2.5, 97.5])]
 
 
-def measured(name: str, task: str, count: int, seed: int) -> Row:
+def split(name: str, task: str, count: int, seed: int) -> tuple[Labelled, Ints, Ints]:
+    """All labels, rows to learn from, and the others."""
     data = labelled(name, task)
     order = np.random.default_rng(seed).permutation(len(data.labels))
-    learned, test = order[:count], order[count:]
-    dev, train = learned[: count // DEV], learned[count // DEV :]
+    return data, order[:count], order[count:]
+
+
+def measured(name: str, task: str, count: int, seed: int, method: str) -> Row:
+    data, learned, test = split(name, task, count, seed)
     truth = data.labels[test]
-    told: Row = {"seed": seed, "test_rows": len(test), "constant_mae": float(np.abs(truth - np.median(data.labels[learned])).mean())}
-    methods: Row = {}
-    for method, mode in MODES.items():
-        begun = time.process_time()
-        found = predicted(data, mode, train, dev, test, seed)
-        methods[method] = agreement(found, truth) | {"mae": float(np.abs(found - truth).mean()), "cpu_seconds": time.process_time() - begun}
-        methods[method] |= {"tau_interval": interval(found, truth)} if not seed else {}
-        if method == "eq4":
-            told["proxies"] = proxies(name, task, data, test, found)
+    begun = time.process_time()
+    found = predicted(data, *METHODS[method], learned[count // DEV :], learned[: count // DEV], test, seed)
+    told = agreement(found, truth) | {"mae": float(np.abs(found - truth).mean()), "cpu_seconds": time.process_time() - begun}
+    return told | {"tau_interval": interval(found, truth), "proxies": proxies(name, task, data, test, found)}
+
+
+def baselines(name: str, task: str, count: int, seed: int) -> Row:
+    data, learned, test = split(name, task, count, seed)
+    truth = data.labels[test]
+    told: Row = {"test_rows": len(test), "constant_mae": float(np.abs(truth - np.median(data.labels[learned])).mean())}
     found = trees(data, learned, test, seed)
-    methods["trees_on_vec"] = agreement(found, truth) | {"mae": float(np.abs(found - truth).mean())}
-    for cost in ("gflops", "params"):
-        methods[cost] = agreement(getattr(data.corpus, cost)[test], truth)
-    return told | {"methods": methods}
+    told["trees_on_vec"] = agreement(found, truth) | {"mae": float(np.abs(found - truth).mean())}
+    return told | {cost: agreement(getattr(data.corpus, cost)[test], truth) for cost in ("gflops", "params")}
 
 
 def once(name: str, task: str, count: int, seed: int) -> Row:
-    return remembered("aiop_within", (name, task, count, seed, STEPS, RATE), lambda: measured(name, task, count, seed))
+    """All of a case and seed, each part of it remembered."""
+    key = (name, task, count, seed)
+    found = {
+        method: remembered("aiop_within", (*key, method, STEPS, RATE), lambda m=method: measured(*key, m))  # type: ignore[misc]
+        for method in METHODS
+    }
+    return remembered("aiop_within", (*key, "baselines"), lambda: baselines(*key)) | found
 
 
 def proxies(name: str, task: str, data: Labelled, test: Ints, found: Array) -> Row:
-    """Tabled proxies on the test rows that have them, and the network's own figure on the same."""
+    """Tabled proxies on the test rows that have them, and the network's own figure on the same ("own")."""
     if name != "nasbench201":
         return {}
     table = f"zcp_{task}_9445"
@@ -158,28 +170,25 @@ def proxies(name: str, task: str, data: Labelled, test: Ints, found: Array) -> R
     rows = [place[data.corpus.keys[test[row]]] for row in here]
     truth = data.labels[test[here]]
     told = {proxy: agreement(np.asarray(known.values[f"{table}/{proxy}"], float)[rows], truth) for proxy in PROXIES}
-    return told | {"eq4": agreement(found[here], truth), "rows": len(here)}
+    return told | {"own": agreement(found[here], truth), "rows": len(here)}
 
 
 def summary(rows: Sequence[Row]) -> Row:
     """Means and deviations over seeds."""
     told: Row = {"seeds": len(rows), "test_rows": rows[0]["test_rows"]}
     told["constant_mae"] = float(np.mean([row["constant_mae"] for row in rows]))
-    for method in rows[0]["methods"]:
+    for method in (*METHODS, "trees_on_vec", "gflops", "params"):
         told[method] = {
             what: [float(np.mean(values)), float(np.std(values))]
             for what in ("tau", "srcc", "mae", "cpu_seconds")
-            if (values := [row["methods"][method][what] for row in rows if what in row["methods"][method]])
+            if (values := [row[method][what] for row in rows if what in row[method]])
         }
-    if rows[0]["proxies"]:
-        best = max(PROXIES, key=lambda proxy: float(np.mean([row["proxies"][proxy]["tau"] for row in rows])))
-        own, others = ([row["proxies"][which]["tau"] for row in rows] for which in ("eq4", best))
-        told["best_proxy"] = {
-            "name": best,
-            "rows": rows[0]["proxies"]["rows"],
-            "tau": float(np.mean(others)),
-            "eq4_tau": float(np.mean(own)),
-        }
+    for method in METHODS:
+        told[method]["tau_interval"] = rows[0][method]["tau_interval"]
+    if beside := [row["robust"]["proxies"] for row in rows if row["robust"]["proxies"]]:
+        taus = {one: float(np.mean([row[one]["tau"] for row in beside])) for one in (*PROXIES, "own")}
+        best = max(PROXIES, key=lambda proxy: taus[proxy])
+        told["best_proxy"] = {"name": best, "rows": beside[0]["rows"], "tau": taus[best], "robust_tau": taus["own"]}
     return told
 
 
@@ -192,7 +201,7 @@ def main() -> int:
     for case in a.case or CASES:
         name, task, count = case.split(":")
         rows = [once(name, task, int(count), seed) for seed in range(a.seeds)]
-        results[case] = summary(rows) | {"intervals": {method: rows[0]["methods"][method]["tau_interval"] for method in MODES}}
+        results[case] = summary(rows)
         say(case, results[case])
     recipe = {"batch": BATCH, "rate": RATE, "steps": STEPS, "dev": f"one label in {DEV}"}
     print(document({"recipe": recipe, "results": results}))

@@ -29,8 +29,11 @@ DEV = 5
 """One label in as many is a member's dev part; members take different ones."""
 FEWEST = 10
 """Labels below which no dev part says anything."""
+DELTA = 0.05
+"""Deviations beyond which errors count linearly. Settled on 156 labels of NAS-Bench-201, CIFAR-10, seeds 1 and 2: Kendall's tau 0.68 on
+average, 0.65 with 0.25, 0.50 with squares."""
 STEPS = 2000
-"""Of each member: on 156 labels of NAS-Bench-201 more change nothing, on 1,562 four times as many add 0.01 to Kendall's tau."""
+"""Of each member: on 156 labels of NAS-Bench-201 more change nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class AIOPTraining:
         test: how many others to test on, at most.
         members: of the ensemble.
         scaling: of labels: ``stand`` (Eq. 4), ``stand_flops`` (Eq. 5 and 4), ``none``.
+        robust: large errors count linearly (Huber, `DELTA`); else squared, as in the paper.
         epochs: at most; None: 2,000 steps.
         batch: graphs a step.
         rate: of Adam, falling to 0.
@@ -58,6 +62,7 @@ class AIOPTraining:
     test: int = 1000
     members: int = 3
     scaling: Mode = "stand"
+    robust: bool = True
     epochs: int | None = None
     batch: int = 32
     rate: float = 2e-3
@@ -188,7 +193,8 @@ def _member(
     scale = Scale.fit(asked.scaling, labels[train], corpus.gflops[train])
     scaled = scale.apply(labels, corpus.gflops)
     epochs = asked.epochs or max(1, round(STEPS * asked.batch / len(train)))
-    recipe = Recipe(epochs, asked.batch, asked.rate, patience=max(20, epochs // 3), seed=asked.seed + member)
+    delta = DELTA if asked.robust and asked.scaling != "none" else None  # in deviations, which raw labels are not counted in
+    recipe = Recipe(epochs, asked.batch, asked.rate, patience=max(20, epochs // 3), seed=asked.seed + member, delta=delta)
     torch.manual_seed(recipe.seed)
     network = Network()
     learn, judge = (Data([corpus.graphs[row] for row in rows], scaled[rows]) for rows in (train, dev))

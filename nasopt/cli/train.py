@@ -45,6 +45,13 @@ def command(ctx: click.Context) -> None:
     show_default=True,
     help="Of labels: standardised, divided by FLOPs before it, or not at all.",
 )
+@click.option(
+    "--loss",
+    type=click.Choice(["robust", "squared"]),
+    default="robust",
+    show_default=True,
+    help="Whether large errors count linearly, or squared as in the paper.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="At most; 2,000 steps without it.")
 @seed_option()
 @settings_option()
@@ -59,6 +66,7 @@ def _aiop(
     test: int,
     members: int,
     scaling: Any,
+    loss: str,
     epochs: int | None,
     seed: int,
     settings: dict[str, Any],
@@ -71,7 +79,7 @@ def _aiop(
     from nasopt.api.train import AIOPTraining, train_aiop
     from nasopt.report import predictors
 
-    asked = AIOPTraining(space, metric, settings, labels, test, members, scaling, epochs, seed=seed)
+    asked = AIOPTraining(space, metric, settings, labels, test, members, scaling, loss == "robust", epochs, seed=seed)
     with terminal.progress() as progress:
         result = train_aiop(asked, output, force=force, progress=progress)
     return terminal.show(lambda: predictors.train_json(result), lambda style: predictors.train_text(result, style))

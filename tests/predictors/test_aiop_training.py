@@ -83,6 +83,14 @@ def test_another_run_is_not_taken_up(parts: tuple[Data, Data], tmp_path: Path) -
         fit(fresh(), *parts, Recipe(epochs=1), folder=tmp_path)
 
 
+def test_robust_loss_is_ruled_less_by_what_failed(parts: tuple[Data, Data]) -> None:
+    train, dev = parts
+    spoilt = train.targets.copy()
+    spoilt[::10] = -30
+    errors = [fit(fresh(), Data(train.graphs, spoilt), dev, Recipe(epochs=30, batch=8, rate=3e-3, delta=delta)) for delta in (None, 0.05)]
+    assert errors[1] < errors[0]
+
+
 def test_stops_when_nothing_is_gained(parts: tuple[Data, Data]) -> None:
     train, _ = parts
     seen: list[int] = []
