@@ -90,6 +90,7 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     space = get_space(asked.space, **asked.settings)
     genes, keys, values, unit, source = _labelled(space, asked.metric)
     learned, test = _split(asked, len(keys))
+    _prepare(folder)
     chosen = np.concatenate([learned, test])
     corpus = _graphs(space, [genes[row] for row in chosen], [keys[row] for row in chosen], folder, report)
     factor = 100.0 if unit == "%" else 1.0
@@ -130,15 +131,19 @@ def _check(asked: AIOPTraining, folder: Path, *, force: bool) -> None:
         raise UsageError(f"at least {FEWEST} labels, and 1 row to test on, member, epoch and graph a step are needed")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file; name a folder")
-    if (folder / CARD).exists():
-        if not force:
-            raise UsageError(f"{folder}: holds a trained predictor already; --force trains anew")
-        for left in (*folder.glob("member-*/state.safetensors"), folder / "graphs.safetensors", folder / CARD):
-            left.unlink(missing_ok=True)
+    if (folder / CARD).exists() and not force:
+        raise UsageError(f"{folder}: holds a trained predictor already; --force trains anew")
+
+
+def _prepare(folder: Path) -> None:
+    """Makes the folder, and clears away a finished run; one that was interrupted stays."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror})") from None
+    if (folder / CARD).exists():
+        for left in (*folder.glob("member-*/state.safetensors"), folder / "graphs.safetensors", folder / CARD):
+            left.unlink(missing_ok=True)
 
 
 def _labelled(space: Space, metric: str) -> tuple[list[Genes], tuple[str, ...], Floats, str, str]:

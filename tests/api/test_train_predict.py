@@ -97,7 +97,10 @@ def test_a_finished_run_is_left_alone(trained: TrainResult, folder: Path, data: 
     before = (folder / "aiop.safetensors").read_bytes()
     with pytest.raises(UsageError, match="--force"):
         train_aiop(replace(SMALL, seed=1), folder)
+    with pytest.raises(UsageError, match="no_such"):
+        train_aiop(replace(SMALL, metric="no_such"), folder, force=True)
     assert (folder / "aiop.safetensors").read_bytes() == before
+    assert (folder / "card.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -115,4 +118,4 @@ def test_what_cannot_be_is_refused(changes: dict, said: str, tmp_path: Path, dat
     monkeypatch.setenv("NASOPT_DATA", str(data))
     with pytest.raises(UsageError, match=said):
         train_aiop(replace(SMALL, **changes), tmp_path / "out")
-    assert not list(tmp_path.glob("out/*"))
+    assert not (tmp_path / "out").exists()
