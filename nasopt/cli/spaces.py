@@ -117,10 +117,13 @@ def _build(terminal: Terminal, space: str, *, architecture: str, output: Path, s
 def _draw(terminal: Terminal, space: str, *, architecture: str, output: Path, network: bool, settings: dict[str, Any], force: bool) -> int:
     """Draw the cell of an architecture of SPACE, or its network, as SVG."""
     from nasopt.api.spaces import draw_architecture
+    from nasopt.errors import UsageError
     from nasopt.files import check_writable, write_atomically
     from nasopt.report import spaces
     from nasopt.report.dag import svg
 
+    if output.suffix != ".svg":
+        raise UsageError(f"{output}: drawings of architectures are SVG; name a file that ends in .svg")
     result = draw_architecture(space, architecture, network=network, settings=settings)
     parts = result.drawings
     paths = {part: output if len(parts) == 1 else output.with_name(f"{output.stem}-{part}{output.suffix}") for part in parts}

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
+from nasopt.errors import UsageError
 from nasopt.spaces.darts_network import darts_network
 from nasopt.spaces.space import Genes, OperationGraph, Space
 
@@ -57,6 +58,10 @@ class Darts(Space):
     classes: int = 10
     none: bool = False
     search: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resolution % 4:
+            raise UsageError(f"{self.name}: resolution={self.resolution} must be a multiple of 4: images are halved twice")
 
     @property
     def options(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
+from nasopt.errors import UsageError
 from nasopt.spaces.network import Network
 from nasopt.spaces.space import Genes, OperationGraph, Space
 
@@ -46,6 +47,10 @@ class NasBench201(Space):
 
     resolution: int = 32
     classes: int = 10
+
+    def __post_init__(self) -> None:
+        if self.resolution % 4:
+            raise UsageError(f"{self.name}: resolution={self.resolution} must be a multiple of 4: images are halved twice")
 
     @property
     def options(self) -> tuple[int, ...]:

@@ -73,12 +73,26 @@ def test_a_built_network_is_a_model_with_weights(spaces, tmp_path: Path) -> None
 
 
 def test_nothing_is_overwritten_unasked(spaces, tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_text("mine")
-    for verb in ("build", "draw"):
-        result = spaces(verb, "nasbench201", "--arch", CELL, "-o", "net.onnx")
+    for verb, name in (("build", "net.onnx"), ("draw", "net.svg")):
+        (tmp_path / name).write_text("mine")
+        result = spaces(verb, "nasbench201", "--arch", CELL, "-o", name)
         assert result.exit_code == 2
         assert "--force" in result.stderr
-        assert (tmp_path / "net.onnx").read_text() == "mine"
+        assert (tmp_path / name).read_text() == "mine"
+    refused = spaces("draw", "nasbench201", "--arch", CELL, "-o", "net.png")
+    assert refused.exit_code == 2
+    assert ".svg" in refused.stderr
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "nasbench301"])
+def test_images_that_cannot_be_halved_twice_are_refused(spaces, space: str) -> None:
+    result = spaces("sample", space, "--set", "resolution=33")
+    assert result.exit_code == 2
+    assert "multiple of 4" in result.stderr
+
+
+def test_what_is_there_is_replaced_when_asked(spaces, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_text("mine")
     assert spaces("build", "nasbench201", "--arch", CELL, "-o", "net.onnx", "--force").exit_code == 0
 
 
