@@ -142,7 +142,12 @@ def _prepare(folder: Path) -> None:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror})") from None
     if (folder / CARD).exists():
-        for left in (*folder.glob("member-*/state.safetensors"), folder / "graphs.safetensors", folder / CARD):
+        for left in (
+            *folder.glob("member-*/state.safetensors"),
+            *folder.glob("member-*/log.sqlite*"),
+            folder / "graphs.safetensors",
+            folder / CARD,
+        ):
             left.unlink(missing_ok=True)
 
 

@@ -74,6 +74,23 @@ def test_goes_on_where_it_was_killed(parts: tuple[Data, Data], tmp_path: Path, k
         assert log.execute("SELECT MIN(dev_error) FROM epochs").fetchone()[0] == error
 
 
+def test_killed_once_its_state_is_written_the_log_is_whole_in_the_end(parts: tuple[Data, Data], tmp_path: Path, monkeypatch) -> None:
+    replace, count = Path.replace, iter(range(100))
+
+    def killed(self: Path, target: Path) -> Path:
+        result = replace(self, target)
+        if next(count) == 3:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(Killed):
+        fit(fresh(), *parts, RECIPE, folder=tmp_path)
+    fit(fresh(), *parts, RECIPE, folder=tmp_path)
+    with closing(sqlite3.connect(tmp_path / "log.sqlite")) as log:
+        assert [row[0] for row in log.execute("SELECT epoch FROM epochs ORDER BY epoch")] == [1, 2, 3, 4, 5, 6]
+
+
 def test_another_run_is_not_taken_up(parts: tuple[Data, Data], tmp_path: Path) -> None:
     fit(fresh(), *parts, Recipe(epochs=1), folder=tmp_path)
     with pytest.raises(UsageError, match="other data or settings"):

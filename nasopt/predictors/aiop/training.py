@@ -206,6 +206,9 @@ class _Run:
             return
         from safetensors.torch import save_file
 
+        # Before the state: an epoch too many is deleted when the run is taken up, one too few would stay lost.
+        with self._logged() as log:
+            log.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?)", (self.epoch, loss, error, int(self.best_epoch == self.epoch)))
         arrays = {f"now.{name}": value for name, value in self._weights().items()}
         arrays |= {f"best.{name}": value for name, value in self.best.items()}
         for place, values in self.optimizer.state_dict()["state"].items():
@@ -214,8 +217,6 @@ class _Run:
         part = self._state.with_suffix(".part")
         save_file(arrays, part, {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()})
         part.replace(self._state)
-        with self._logged() as log:
-            log.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?)", (self.epoch, loss, error, int(self.best_epoch == self.epoch)))
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.module.state_dict().items()}
