@@ -30,6 +30,8 @@ from nasopt.spaces.weights import initialise
 
 ROUND_TRIPS = 10_000
 ENUMERATED = 500_000
+SMALL = 20_000
+"""Architectures of a space all of which are gone through."""
 TIMED = 50
 RUN_SMALLER = {"resolution": 64}
 """Networks of 224 or 256 pixels are run on fewer: what is compared does not depend on it."""
@@ -194,16 +196,21 @@ def drawn(space: Space, count: int, seed: int = 0) -> list[Genes]:
 
 
 def some(space: Space) -> Iterator[Genes]:
-    """All architectures of a small space, else random ones."""
-    if space.count() <= ROUND_TRIPS:
+    """All architectures of a small space, else random ones, no two the same."""
+    if space.count() <= SMALL:
         yield from space.architectures()
-    else:
-        yield from drawn(space, ROUND_TRIPS)
+        return
+    rng, seen = np.random.default_rng(0), set[Genes]()
+    while len(seen) < ROUND_TRIPS:
+        genes = space.sample(rng)
+        if genes not in seen:
+            seen.add(genes)
+            yield genes
 
 
 def round_trips(space: Space) -> Row:
     """Texts and encodings: how many architectures come back."""
-    architectures = list(dict.fromkeys(some(space)))
+    architectures = list(some(space))
     read = sum(space.parse(space.text(genes)) == genes for genes in architectures)
     decoded = sum(space.decode(space.vec(genes)) == genes for genes in architectures)
     return {"architectures": len(architectures), "texts_read_back": read, "encodings_decoded": decoded}
@@ -253,7 +260,7 @@ def counted(space: Space) -> Row:
     if space.count() <= ENUMERATED:
         begun = time.process_time()
         told |= {"enumerated": sum(1 for _ in space.architectures()), "seconds": time.process_time() - begun}
-    if space.count() <= 2 * ROUND_TRIPS:
+    if space.count() <= SMALL:
         told["classes"] = len({space.key(genes) for genes in space.architectures()})
     return told
 

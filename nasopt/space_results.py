@@ -154,13 +154,23 @@ class TablesDetail:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What tables say of an architecture: values by metric, unrounded, None where it is missing or could not be measured."""
+    """What tables say of an architecture: values by metric, unrounded, None where it is missing or could not be measured.
+
+    Attributes:
+        group: of the tables.
+        architecture: its key in them.
+        values: by metric, as is all that follows.
+        units: empty for texts.
+        sources: the table of each.
+        elsewhere: of missing values, the names under which other tables have them.
+    """
 
     group: str
     architecture: str
     values: Mapping[str, float | int | str | bool | None]
     units: Mapping[str, str]
     sources: Mapping[str, str]
+    elsewhere: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

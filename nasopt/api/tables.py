@@ -46,7 +46,7 @@ def query_tables(group: str, architecture: str, metrics: Sequence[str]) -> Query
     """What tables say of an architecture.
 
     Args:
-        group: of tables, e.g. ``nasbench201``.
+        group: of tables, e.g. ``nasbench201``, or one table, ``GROUP/TABLE``.
         architecture: as the tables name it, or in any form that its space reads.
         metrics: names of columns, ``FILE/COLUMN`` or ``COLUMN@TASK`` where that is not enough, or ``latency:DEVICE``.
 
@@ -56,7 +56,9 @@ def query_tables(group: str, architecture: str, metrics: Sequence[str]) -> Query
     if not metrics:
         raise UsageError("nothing to look up: name a metric; 'nasopt tables show' lists them")
     (row,) = query.query(group, architecture, metrics)
-    return QueryResult(row.group, row.key, row.values, row.units, {metric: found.table for metric, found in row.measured.items()})
+    sources = {metric: found.table for metric, found in row.measured.items()}
+    elsewhere = {metric: found.elsewhere for metric, found in row.measured.items() if found.elsewhere}
+    return QueryResult(row.group, row.key, row.values, row.units, sources, elsewhere)
 
 
 def import_table(path: str | Path, *, progress: Progress | None = None) -> ImportResult:

@@ -81,7 +81,7 @@ def _show(terminal: Terminal, table: str) -> int:
     help="A column, FILE/COLUMN, COLUMN@TASK, or latency:DEVICE. Repeatable.",
 )
 def _query(terminal: Terminal, table: str, *, architecture: str, metrics: tuple[str, ...]) -> int:
-    """Look up what the tables of a group, TABLE, say of an architecture. Values are not rounded."""
+    """Look up what TABLE, a group or one of its tables, says of an architecture. Values are not rounded."""
     from nasopt.api.tables import query_tables
     from nasopt.report import tables
 

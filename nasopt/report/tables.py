@@ -55,6 +55,7 @@ def query_json(result: QueryResult) -> Body:
         "values": dict(result.values),
         "units": dict(result.units),
         "sources": dict(result.sources),
+        "elsewhere": {metric: list(names) for metric, names in result.elsewhere.items()},
     }
 
 
@@ -64,7 +65,8 @@ def query_text(result: QueryResult, style: Style) -> str:
         (printable(name), style("missing" if value is None else printable(str(value)), "bold"), result.units[name], result.sources[name])
         for name, value in result.values.items()
     ]
-    return "\n".join([printable(result.architecture), *columns(rows, "lrll")])
+    hints = [f"  {printable(metric)}: other tables have it: {printable(', '.join(names))}" for metric, names in result.elsewhere.items()]
+    return "\n".join([printable(result.architecture), *columns(rows, "lrll"), *hints])
 
 
 def import_json(result: ImportResult) -> Body:

@@ -82,7 +82,8 @@ class FBNet(Space):
 
     def decode(self, vector: np.ndarray[Any, np.dtype[np.float32]]) -> Genes:
         skip = len(self.vocabulary) - 1
-        return tuple(4 * int(bits[:2].argmax()) + int(bits[2:].argmax()) if bits.any() else skip for bits in vector.reshape(-1, 6))
+        blocks = vector.reshape(-1, 6)
+        return self.check(tuple(4 * int(bits[:2].argmax()) + int(bits[2:].argmax()) if bits.any() else skip for bits in blocks))
 
     def build(self, genes: Genes) -> onnx.ModelProto:
         layers = iter(self.check(genes))

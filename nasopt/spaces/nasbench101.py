@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ class NasBench101(Space):
     """The space and its network.
 
     Genes are the 21 edges above the diagonal, row by row, and the operations of the five inner vertices. Cells of fewer vertices come first
-    and leave those before the output free. Drawing all genes at random is the published way to sample (with pruning and rejection).
+    and leave those before the output free.
 
     Attributes:
         resolution: pixels of the input.
@@ -53,9 +54,14 @@ class NasBench101(Space):
         return 423_624
 
     def architectures(self) -> Iterator[Genes]:
-        """One cell of each isomorphism class (seconds for all)."""
+        """One cell of each isomorphism class (two seconds for all)."""
         for matrix, operations in all_cells(len(self.vocabulary)):
             yield _genes(matrix, operations)
+
+    def sample(self, rng: np.random.Generator) -> Genes:
+        """A cell of the enumeration, each as likely; random genes would be small cells, as few leave all seven vertices in use."""
+        cells = all_cells(len(self.vocabulary))
+        return _genes(*cells[int(rng.integers(len(cells)))])
 
     def valid(self, genes: Genes) -> bool:
         pruned = prune(*_cell(genes))
@@ -74,15 +80,23 @@ class NasBench101(Space):
         return self.key(genes)
 
     def parse(self, text: str) -> Genes:
-        """Reads ``ADJACENCY|OPERATIONS``: n x n digits row by row, and n names joined by commas, ``input`` first and ``output`` last."""
+        """Reads ``ADJACENCY|OPERATIONS``: n x n digits row by row, and n names joined by commas, ``input`` first and ``output`` last.
+
+        Also the official hash, which the tables have as their key; it is found by hashing all cells (half a minute at most).
+        """
         if re.fullmatch(r"[0-9a-f]{32}", text.strip()):
-            raise UsageError(f"{self.name}: a hash does not tell its cell; give ADJACENCY|OPERATIONS, or look the hash up in a table")
+            found = _with_hash(text.strip(), len(self.vocabulary))
+            if found is None:
+                raise self.refused(text, f"the hash of one of the {self.count():,} cells")
+            return found
         digits, _, names = text.strip().partition("|")
         words = [word.strip() for word in names.split(",")]
         count = len(words)
         sizes = 2 <= count <= VERTICES and len(digits) == count**2 and not set(digits) - {"0", "1"}
         if not sizes or (words[0], words[-1]) != ("input", "output") or set(words[1:-1]) - set(self.vocabulary):
-            raise self.refused(text, f"n x n digits|input,…,output with n of 2 to 7 and operations {', '.join(self.vocabulary)}")
+            raise self.refused(
+                text, f"n x n digits|input,…,output with n of 2 to 7 and operations {', '.join(self.vocabulary)}, or a hash of 32 digits"
+            )
         matrix = np.array(list(map(int, digits)), np.int8).reshape(count, count)
         pruned = None if np.tril(matrix).any() else prune(matrix, [self.vocabulary.index(word) for word in words[1:-1]])
         if pruned is None or pruned[0].sum() > EDGES:
@@ -95,14 +109,15 @@ class NasBench101(Space):
 
     def neighbours(self, genes: Genes) -> Iterator[Genes]:
         """Cells that differ in one edge or operation, or by a vertex on a way of its own."""
-        seen = {self.canonical(genes)}
-        for changed in _moves(self.canonical(genes)):
+        own = self.canonical(self.check(genes))
+        seen = {own}
+        for changed in _moves(own):
             if self.valid(changed) and (found := self.canonical(changed)) not in seen:
                 seen.add(found)
                 yield found
 
     def mutate(self, genes: Genes, rng: np.random.Generator) -> Genes:
-        own = self.canonical(genes)
+        own = self.canonical(self.check(genes))
         moves = list(_moves(own))
         changed = (moves[place] for place in rng.permutation(len(moves)))
         return next(found for one in changed if self.valid(one) and (found := self.canonical(one)) != own)
@@ -121,7 +136,8 @@ class NasBench101(Space):
 
     def decode(self, vector: np.ndarray[Any, np.dtype[np.float32]]) -> Genes:
         kinds = vector[len(UPPER) :].reshape(INNER, -1)
-        return self.canonical((*(int(edge) for edge in vector[: len(UPPER)]), *(int(kind.argmax()) for kind in kinds)))
+        genes = (*(int(edge) for edge in vector[: len(UPPER)]), *(int(kind.argmax()) for kind in kinds))
+        return self.canonical(self.check(genes))
 
     def build(self, genes: Genes) -> onnx.ModelProto:
         matrix, operations = _pruned(self.canonical(self.check(genes)))
@@ -170,9 +186,17 @@ def _cell(genes: Genes) -> tuple[Matrix, tuple[int, ...]]:
 
 
 def _pruned(genes: Genes) -> tuple[Matrix, tuple[int, ...]]:
-    pruned = prune(*_cell(genes))
-    assert pruned is not None, "no way from input to output"
+    known = len(genes) == len(UPPER) + INNER and all(0 <= gene < len(NasBench101.vocabulary) for gene in genes[len(UPPER) :])
+    pruned = prune(*_cell(genes)) if known else None
+    if pruned is None:
+        raise UsageError(f"{NasBench101.name}: {genes} is no architecture: expected 21 edges, a way from input to output, five operations")
     return pruned
+
+
+@lru_cache
+def _with_hash(digits: str, operations: int) -> Genes | None:
+    found = all_cells(operations).with_hash(digits)
+    return None if found is None else _genes(*found)
 
 
 def _genes(matrix: Matrix, operations: Sequence[int]) -> Genes:

@@ -9,14 +9,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import permutations, product
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-__all__ = ["EDGES", "VERTICES", "all_cells", "cell_hash", "first_of_class", "prune"]
+__all__ = ["EDGES", "VERTICES", "Cells", "all_cells", "cell_hash", "first_of_class", "prune"]
 
 Matrix = np.ndarray[Any, np.dtype[np.int8]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Labels = np.ndarray[Any, np.dtype[np.int8]]
 
 VERTICES, EDGES = 7, 9
 """The most that a cell may have."""
@@ -44,13 +46,19 @@ def cell_hash(matrix: Matrix, operations: Sequence[int]) -> str:
         matrix: of a pruned cell.
         operations: of its inner vertices, as numbers of the official order.
     """
-    readers = [np.flatnonzero(row).tolist() for row in matrix]
-    writers = [np.flatnonzero(column).tolist() for column in matrix.T]
-    labels = (-1, *operations, -2)
+    return _hashed(*_around(matrix), (-1, *operations, -2))
+
+
+def _around(matrix: Matrix) -> tuple[list[list[int]], list[list[int]]]:
+    """Who reads each vertex, and whom it reads."""
+    return [np.flatnonzero(row).tolist() for row in matrix], [np.flatnonzero(column).tolist() for column in matrix.T]
+
+
+def _hashed(readers: Sequence[Sequence[int]], writers: Sequence[Sequence[int]], labels: Sequence[int]) -> str:
     hashes = [_md5(str((len(out), len(into), label))) for out, into, label in zip(readers, writers, labels, strict=True)]
     for _ in labels:
         hashes = [
-            _md5("".join(sorted(hashes[v] for v in into)) + "|" + "".join(sorted(hashes[v] for v in out)) + "|" + own)
+            _md5("".join(sorted([hashes[v] for v in into])) + "|" + "".join(sorted([hashes[v] for v in out])) + "|" + own)
             for into, out, own in zip(writers, readers, hashes, strict=True)
         ]
     return _md5(str(sorted(hashes)))
@@ -96,8 +104,8 @@ def _matrix(count: int, number: int) -> Matrix:
     return matrix
 
 
-def all_cells(operations: int, vertices: int = VERTICES, edges: int = EDGES) -> Iterator[tuple[Matrix, tuple[int, ...]]]:
-    """Every pruned cell, one of each isomorphism class: that of `first_of_class`.
+class Cells(Sequence[tuple[Matrix, tuple[int, ...]]]):
+    """Every pruned cell, one of each isomorphism class: that of `first_of_class`. A few megabytes for all of NAS-Bench-101.
 
     Of the matrices that a renumbering of the inner vertices turns into one another the least number is taken, and of the operations that
     its automorphisms turn into one another the first.
@@ -107,17 +115,65 @@ def all_cells(operations: int, vertices: int = VERTICES, edges: int = EDGES) -> 
         vertices: the most that a cell may have.
         edges: the most that a cell may have.
     """
-    for count in range(2, vertices + 1):
-        masks = _connected(count, edges)
-        orders = _orders(count).tolist()
-        turned = [_renumbered(masks, count, order) for order in orders]
-        least = np.minimum.reduce(turned)
-        for row in np.flatnonzero(masks == least):
-            same = [order for order, numbers in zip(orders, turned, strict=True) if numbers[row] == masks[row]]
-            matrix = _matrix(count, int(masks[row]))
-            for chosen in product(range(operations), repeat=count - 2):
-                if len(same) == 1 or chosen == min(tuple(chosen[vertex - 1] for vertex in order[1:-1]) for order in same):
-                    yield matrix, chosen
+
+    def __init__(self, operations: int, vertices: int = VERTICES, edges: int = EDGES) -> None:
+        self._matrices: list[tuple[int, int]] = []
+        self._choices: list[Labels] = []
+        for count in range(2, vertices + 1):
+            every = np.array(list(product(range(operations), repeat=count - 2)), np.int8)
+            masks = _connected(count, edges)
+            orders = _orders(count)
+            turned = np.stack([_renumbered(masks, count, order) for order in orders.tolist()])
+            for row in np.flatnonzero(masks == turned.min(axis=0)):
+                same = orders[turned[:, row] == masks[row]]
+                self._matrices.append((count, int(masks[row])))
+                self._choices.append(every if len(same) == 1 else every[_first_of(every, operations, same)])
+        self._ends = np.cumsum([len(choices) for choices in self._choices])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[Matrix, tuple[int, ...]]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[tuple[Matrix, tuple[int, ...]]]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        block = int(np.searchsorted(self._ends, place, side="right"))
+        choices = self._choices[block]
+        return _matrix(*self._matrices[block]), tuple(choices[place - int(self._ends[block])].tolist())
+
+    def __iter__(self) -> Iterator[tuple[Matrix, tuple[int, ...]]]:
+        for (count, number), choices in zip(self._matrices, self._choices, strict=True):
+            matrix = _matrix(count, number)
+            yield from ((matrix, tuple(chosen)) for chosen in choices.tolist())
+
+    def with_hash(self, wanted: str) -> tuple[Matrix, tuple[int, ...]] | None:
+        """The cell of this official hash; None where there is none. A hash says nothing of its cell: all are hashed, half a minute."""
+        for (count, number), choices in zip(self._matrices, self._choices, strict=True):
+            matrix = _matrix(count, number)
+            readers, writers = _around(matrix)
+            for chosen in choices.tolist():
+                if _hashed(readers, writers, (-1, *chosen, -2)) == wanted:
+                    return matrix, tuple(chosen)
+        return None
+
+
+@lru_cache(maxsize=1)
+def all_cells(operations: int) -> Cells:
+    """Those of the benchmark, enumerated once (a second)."""
+    return Cells(operations)
+
+
+def _first_of(every: Labels, operations: int, same: Ints) -> Bools:
+    """Which choices of operations are the first, in lexical order, of those that automorphisms turn into one another."""
+    weights = operations ** np.arange(every.shape[1])[::-1]
+    turned = np.stack([every[:, order[1:-1] - 1] @ weights for order in same])
+    return np.asarray(every @ weights == turned.min(axis=0), np.bool_)
 
 
 def _connected(count: int, edges: int) -> Ints:

@@ -96,7 +96,7 @@ class _Ofa(Space):
     def decode(self, vector: np.ndarray[Any, np.dtype[np.float32]]) -> Genes:
         kernels, expansions = vector.reshape(2, self.blocks, 3)
         depths = (int(kernels[BLOCKS * stage : BLOCKS * (stage + 1)].sum()) - DEPTHS[0] for stage in range(STAGES))
-        return self.canonical((*depths, *(int(block.argmax()) for block in (*kernels, *expansions))))
+        return self.canonical(self.check((*depths, *(int(block.argmax()) for block in (*kernels, *expansions)))))
 
     def build(self, genes: Genes) -> onnx.ModelProto:
         genes = self.check(genes)

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from nasopt.errors import UsageError
 from nasopt.spaces.space import Space
 
@@ -53,8 +55,13 @@ def get_space(name: str, **settings: Any) -> Space:
     for setting, value in settings.items():
         if setting not in known:
             raise UsageError(f"{name} has no setting '{setting}' (settings: {', '.join(known) or 'none'})")
-        _require_alike(f"{name}: {setting}={value}", value, known[setting])
-    return kind(**settings)
+        _require_alike(f"{name}: {setting}={value}", _plain(value), known[setting])
+    return kind(**{setting: _plain(value) for setting, value in settings.items()})
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's: settings end up in JSON, and in names of networks."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _require_alike(where: str, value: Any, default: Any) -> None:

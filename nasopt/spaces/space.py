@@ -143,8 +143,12 @@ class Space(ABC):
         raise UsageError(f"{self.name}: found no valid architecture in {TRIES} draws")
 
     def mutate(self, genes: Genes, rng: np.random.Generator) -> Genes:
-        """A random neighbour: a gene and its value are drawn until the architecture is valid and another one."""
-        own, options = self.canonical(genes), self.options
+        """A random neighbour: a gene and its value are drawn until the architecture is valid and another one.
+
+        Raises:
+            UsageError: the genes are no architecture.
+        """
+        own, options = self.canonical(self.check(genes)), self.options
         free = [place for place, count in enumerate(options) if count > 1]
         for _ in range(TRIES):
             place = free[int(rng.integers(len(free)))]
@@ -155,8 +159,15 @@ class Space(ABC):
         raise UsageError(f"{self.name}: {self.text(own)} has no neighbour")
 
     def neighbours(self, genes: Genes) -> Iterator[Genes]:
-        """All architectures that differ in one gene, each once."""
-        own = self.canonical(genes)
+        """All architectures that a change of one gene leads to, each once.
+
+        Genes that say nothing follow (`canonical`): a block that is taken away comes back with the first of its operations, so that being
+        a neighbour is not mutual everywhere.
+
+        Raises:
+            UsageError: the genes are no architecture.
+        """
+        own = self.canonical(self.check(genes))
         seen = {own}
         for place, count in enumerate(self.options):
             for value in range(count):
@@ -186,9 +197,13 @@ class Space(ABC):
         return vector
 
     def decode(self, vector: Floats) -> Genes:
-        """The architecture that `vec` encodes so."""
+        """The architecture that `vec` encodes so.
+
+        Raises:
+            UsageError: the space has no such architecture.
+        """
         ends = np.cumsum(self.options)[:-1]
-        return self.canonical(tuple(int(part.argmax()) for part in np.split(vector, ends)))
+        return self.canonical(self.check(tuple(int(part.argmax()) for part in np.split(vector, ends))))
 
     @property
     def settings(self) -> dict[str, Any]:

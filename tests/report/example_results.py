@@ -270,6 +270,7 @@ QUERIED = QueryResult(
     {"latency:pixel3": 27.25, "split": "train", "skip": True, "latency:tpu": None},
     {"latency:pixel3": "ms", "split": "", "skip": "", "latency:tpu": "ms"},
     {"latency:pixel3": "fbnet/latency_help", "split": "fbnet/x", "skip": "fbnet/x", "latency:tpu": "fbnet/x"},
+    {"latency:tpu": ("latency:released/tpu",)},
 )
 IMPORTED = ImportResult(_TABLE, ("arch_key", "pixel3"), "for tests")
 

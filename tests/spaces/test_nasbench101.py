@@ -15,7 +15,7 @@ from nasopt.errors import UsageError
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import Graph
 from nasopt.spaces.nasbench101 import NasBench101
-from nasopt.spaces.nasbench101_cells import all_cells, cell_hash, first_of_class, prune
+from nasopt.spaces.nasbench101_cells import Cells, all_cells, cell_hash, first_of_class, prune
 
 SPACE = NasBench101()
 
@@ -45,7 +45,7 @@ def labelled(matrix: np.ndarray[Any, Any], operations: tuple[int, ...]) -> nx.Di
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_enumeration_finds_each_class_once(count: int) -> None:
-    found = [cell for cell in all_cells(3, vertices=count) if len(cell[0]) == count]
+    found = [cell for cell in Cells(3, vertices=count) if len(cell[0]) == count]
     graphs = [labelled(*cell) for cell in found]
     match = nx.algorithms.isomorphism.categorical_node_match("label", None)
     for index, graph in enumerate(graphs):
@@ -64,7 +64,7 @@ def test_enumeration_finds_each_class_once(count: int) -> None:
 
 def test_there_are_as_many_cells_as_published() -> None:
     cells = list(SPACE.architectures())
-    assert len(cells) == SPACE.count() == 423_624
+    assert len(cells) == len(all_cells(3)) == SPACE.count() == 423_624
     for genes in cells[::20_000]:
         assert SPACE.canonical(genes) == genes
     assert len({SPACE.key(genes) for genes in cells[::40]}) == len(cells[::40])
@@ -116,6 +116,47 @@ def test_what_is_no_cell_is_refused(text: str) -> None:
         SPACE.parse(text)
 
 
-def test_a_hash_alone_is_answered(rows: list[dict[str, Any]]) -> None:
-    with pytest.raises(UsageError, match="does not tell its cell"):
-        SPACE.parse(rows[0]["hash"])
+def test_cells_by_place_are_those_gone_through() -> None:
+    cells = Cells(3, vertices=5)
+    for place, (matrix, operations) in enumerate(cells):
+        again, same = cells[place]
+        assert same == operations
+        assert np.array_equal(again, matrix)
+    assert np.array_equal(cells[-1][0], cells[len(cells) - 1][0])
+    assert len(cells[3:7]) == 4
+    with pytest.raises(IndexError):
+        cells[len(cells)]
+
+
+def test_a_hash_is_found() -> None:
+    cells = Cells(3, vertices=5)
+    for place in (0, 7, len(cells) - 1):
+        matrix, operations = cells[place]
+        found = cells.with_hash(cell_hash(matrix, operations))
+        assert found is not None
+        assert found[1] == operations
+        assert np.array_equal(found[0], matrix)
+    assert cells.with_hash("0" * 32) is None
+
+
+def test_an_architecture_by_its_hash() -> None:
+    smallest = SPACE.parse("0100|input,output")
+    assert SPACE.parse(SPACE.key(smallest)) == smallest
+
+
+def test_samples_are_as_the_benchmark_is() -> None:
+    """85 of 100 cells of the benchmark have seven vertices; random genes would nearly always leave some without use."""
+    rng = np.random.default_rng(0)
+    drawn = [SPACE.sample(rng) for _ in range(2000)]
+    large = sum(len(SPACE.cells(genes)["cell"].operations) == 7 for genes in drawn) / len(drawn)
+    everything = sum(len(matrix) == 7 for matrix, _ in all_cells(3)) / 423_624
+    assert abs(large - everything) < 4 * (everything * (1 - everything) / len(drawn)) ** 0.5
+    assert len(set(drawn)) > 1950
+
+
+@pytest.mark.parametrize("genes", [(), (0,) * 26, (9,) * 26])
+def test_what_is_no_cell_is_refused_everywhere(genes: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    for ask in (SPACE.text, SPACE.build, SPACE.key, lambda one: SPACE.mutate(one, rng), lambda one: list(SPACE.neighbours(one))):
+        with pytest.raises(UsageError, match="is no architecture"):
+            ask(genes)

@@ -117,6 +117,20 @@ def test_genes_of_another_shape_are_refused(space: Space, genes: Genes) -> None:
         space.check(genes)
 
 
+def test_there_is_no_neighbour_of_what_is_no_architecture(space: Space) -> None:
+    own = drawn(space, 1)[0]
+    wrong = (space.options[0], *own[1:])
+    for ask in (lambda: space.mutate(wrong, np.random.default_rng(0)), lambda: list(space.neighbours(wrong))):
+        with pytest.raises(UsageError, match="no architecture"):
+            ask()
+
+
+def test_settings_may_be_numbers_of_numpy() -> None:
+    space = get_space("nasbench201", classes=np.int64(7))
+    assert space == get_space("nasbench201", classes=7)
+    assert type(space.settings["classes"]) is int
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_networks_run_alike_in_onnx_runtime_and_torch(name: str) -> None:
     import torch

@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+import numpy as np
+
 from nasopt.errors import UsageError
-from nasopt.spaces.tables.catalogue import Entry, absent
+from nasopt.spaces.tables.catalogue import Entry, absent, open_table
 from nasopt.spaces.tables.columns import ColumnInfo
 from nasopt.spaces.tables.info import Group
+from nasopt.spaces.tables.selection import chosen_rows
 
-__all__ = ["Meaning", "meaning_of"]
+__all__ = ["Meaning", "meaning_of", "meanings"]
 
 LATENCY = "latency:"
 SHOWN = 20
@@ -39,6 +42,13 @@ class Meaning:
     column: ColumnInfo
     selectors: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """The name that means this and nothing else."""
+        latency = LATENCY if self.metric.startswith(LATENCY) and self.column.device else ""
+        column = self.column.device if latency else self.column.name
+        return latency + "@".join([f"{self.entry.info.name}/{column}", *self.selectors])
+
 
 def meaning_of(group: Group, entries: Sequence[Entry], metric: str) -> Meaning:
     """The table and column that a metric's name means.
@@ -50,16 +60,21 @@ def meaning_of(group: Group, entries: Sequence[Entry], metric: str) -> Meaning:
         UsageError: no table has it, several have, or the one that has is not here; lists what could be meant.
     """
     latency = metric.startswith(LATENCY)
-    name = metric.removeprefix(LATENCY)
-    table, rest = _table(entries, name)
-    among = [entry for entry in entries if not table or table in {entry.info.name, entry.info.short}]
-    found = [Meaning(metric, entry, column, selectors) for entry in among for column, selectors in _columns(entry, rest, latency=latency)]
+    found = meanings(entries, metric)
     if not found:
         raise _unknown(group, entries, metric)
     fitting = [meaning for meaning in found if _fits(meaning)]
     if not fitting:
         raise UsageError(f"{group.name}: '{metric}' fits no table: write one of {_choices(found, selected=False)}")
     return _one(group, metric, fitting, first=latency)
+
+
+def meanings(entries: Sequence[Entry], metric: str) -> list[Meaning]:
+    """All that a metric's name may mean, in the order of the tables."""
+    latency = metric.startswith(LATENCY)
+    table, rest = _table(entries, metric.removeprefix(LATENCY))
+    among = [entry for entry in entries if not table or table in {entry.info.name, entry.info.short}]
+    return [Meaning(metric, entry, column, selectors) for entry in among for column, selectors in _columns(entry, rest, latency=latency)]
 
 
 def _one(group: Group, metric: str, found: list[Meaning], *, first: bool) -> Meaning:
@@ -74,6 +89,8 @@ def _one(group: Group, metric: str, found: list[Meaning], *, first: bool) -> Mea
     if all(meaning.column.kind == "key" for meaning in among):  # tables of a group agree in them
         among = among[:1]
     among = [meaning for meaning in among if meaning.column.kind != "copy"] or among
+    if len(among) > 1:
+        among = [meaning for meaning in among if _chooses(group, meaning)] or among
     if len(among) > 1:
         raise UsageError(f"{group.name}: '{metric}' may mean several columns: write one of {_choices(among)}")
     (chosen,) = among
@@ -116,6 +133,17 @@ def _fits(meaning: Meaning) -> bool:
     info = meaning.entry.info
     others = [column for column in info.of_kind("condition", "origin") if column.name != "task"]
     return bool(others) or all(selector.removeprefix("task=") in info.tasks for selector in meaning.selectors)
+
+
+def _chooses(group: Group, meaning: Meaning) -> bool:
+    """Whether the table has rows of the selectors; of one that is not here nobody knows."""
+    if meaning.entry.path is None or not meaning.selectors:
+        return True
+    table = open_table(group, meaning.entry)
+    rows: np.ndarray | None = np.arange(table.rows)
+    for selector in meaning.selectors:
+        rows = None if rows is None else chosen_rows(table, rows, selector)
+    return rows is not None
 
 
 def _choices(found: Sequence[Meaning], *, selected: bool = True) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nasopt.errors import UsageError
-from nasopt.spaces.tables.catalogue import Entry, group_named, open_table, tables_of
+from nasopt.spaces.tables.catalogue import Entry, describe, open_table, tables_of
 from nasopt.spaces.tables.info import Group
-from nasopt.spaces.tables.metrics import Meaning, meaning_of
+from nasopt.spaces.tables.metrics import Meaning, meaning_of, meanings
 from nasopt.spaces.tables.selection import Selection, is_missing
 from nasopt.spaces.tables.table import BenchmarkTable
 
@@ -33,6 +33,7 @@ class Measured:
         source: who published it.
         conditions: under which it was measured, as far as rows of the table differ in them: ``{"task": "cifar10"}``.
         rows: that it is the mean of: more than 1 where measurements were repeated, 0 where it is missing.
+        elsewhere: where it is missing: the names under which other tables, such as imported ones, have it (``TABLE/COLUMN``).
     """
 
     value: Value
@@ -42,6 +43,7 @@ class Measured:
     source: str
     conditions: Mapping[str, Value]
     rows: int
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Joined:
         units: by metric.
         sources: by metric.
         conditions: by metric and name: under which each value was measured, ``[n]``, where rows of the table differ in it.
-        left_out: architectures of the first metric's table for which a value is missing.
+        left_out: how many architectures of the first metric's table lack a value.
     """
 
     group: str
@@ -106,7 +108,7 @@ def query(group: str, arch: str | Sequence[str], metrics: Sequence[str]) -> tupl
     architecture has several, the metric has to say which. Rows that differ in none are repeats, of which the value is the mean.
 
     Args:
-        group: of tables, such as ``nasbench201``.
+        group: of tables, such as ``nasbench201``; or one table, ``GROUP/TABLE``.
         arch: an architecture, or several: a key of the tables, another name of it in them (NAS-Bench-201's index), or whatever else the
             space reads.
         metrics: names of columns, ``TABLE/COLUMN``, ``COLUMN@TASK``, ``latency:DEVICE``, …: see docs/tables.md.
@@ -118,13 +120,14 @@ def query(group: str, arch: str | Sequence[str], metrics: Sequence[str]) -> tupl
         UsageError: there is no such group, metric or architecture, a name is ambiguous, or a table is not here or damaged.
         MissingExtraError: pyarrow is not installed.
     """
-    found = group_named(group)
-    entries = tables_of(found)
+    told = describe(group)
+    found, entries = told.group, told.tables
     selections = _selections(found, entries, metrics)
     rows = []
     for text in [arch] if isinstance(arch, str) else arch:
-        key = _key(found, entries, [selection.table for selection in selections.values()], text)
-        rows.append(TableRow(found.name, found.space, key, {metric: _measured(each, key) for metric, each in selections.items()}))
+        key = _key(found, tables_of(found), [selection.table for selection in selections.values()], text)
+        measured = {metric: _measured(found, entries, each, key) for metric, each in selections.items()}
+        rows.append(TableRow(found.name, found.space, key, measured))
     return tuple(rows)
 
 
@@ -132,7 +135,7 @@ def join(group: str, metrics: Sequence[str], *, complete: bool = True) -> Joined
     """Metrics of all architectures, from as many tables as they are in, aligned by key (never by position).
 
     Args:
-        group: of tables, such as ``nasbench201``.
+        group: of tables, such as ``nasbench201``; or one table, ``GROUP/TABLE``.
         metrics: as in `query`; the first one's table says which architectures there are, and their order.
         complete: whether architectures are left out for which a value is missing.
 
@@ -140,8 +143,9 @@ def join(group: str, metrics: Sequence[str], *, complete: bool = True) -> Joined
         UsageError: as `query`; and an architecture has several rows under different conditions, between which the metric does not choose.
         MissingExtraError: pyarrow is not installed.
     """
-    found = group_named(group)
-    selections = _selections(found, tables_of(found), metrics)
+    told = describe(group)
+    found = told.group
+    selections = _selections(found, told.tables, metrics)
     first = next(iter(selections.values()))
     keys = list(dict.fromkeys(first.table.keys[row] for row in first.rows.tolist()))
     values: dict[str, np.ndarray] = {}
@@ -168,15 +172,30 @@ def _selections(group: Group, entries: Sequence[Entry], metrics: Iterable[str]) 
     found: dict[str, Meaning] = {metric: meaning_of(group, entries, metric) for metric in metrics}
     if not found:
         raise UsageError(f"name at least one metric (nasopt tables show {group.name} lists them)")
-    return {
-        metric: Selection(metric, open_table(group, meaning.entry), meaning.column, meaning.selectors) for metric, meaning in found.items()
-    }
+    return {metric: _selection(group, meaning) for metric, meaning in found.items()}
 
 
-def _measured(selection: Selection, key: str) -> Measured:
+def _selection(group: Group, meaning: Meaning) -> Selection:
+    return Selection(meaning.metric, open_table(group, meaning.entry), meaning.column, meaning.selectors)
+
+
+def _measured(group: Group, entries: Sequence[Entry], selection: Selection, key: str) -> Measured:
     value, conditions, rows = selection.value(key)
     info = selection.table.info
-    return Measured(value, selection.column.unit, info.label, selection.column.name, info.source, conditions, rows)
+    elsewhere = () if rows else tuple(_elsewhere(group, entries, selection, key))
+    return Measured(value, selection.column.unit, info.label, selection.column.name, info.source, conditions, rows, elsewhere)
+
+
+def _elsewhere(group: Group, entries: Sequence[Entry], selection: Selection, key: str) -> Iterator[str]:
+    """The names under which tables that are here have what is missing in the one that was meant."""
+    for meaning in meanings(entries, selection.metric):
+        if meaning.entry.path is not None and meaning.entry.info.label != selection.table.info.label:
+            try:
+                value, _, _ = _selection(group, meaning).value(key)
+            except UsageError:  # no such rows, or one has to say which
+                continue
+            if value is not None:
+                yield meaning.name
 
 
 def _key(group: Group, entries: Sequence[Entry], asked: Sequence[BenchmarkTable], text: str) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 
 from nasopt.errors import UsageError
 from nasopt.spaces.tables.columns import ColumnInfo
+from nasopt.spaces.tables.info import TableInfo
 from nasopt.spaces.tables.table import BenchmarkTable
 
-__all__ = ["Selection", "is_missing"]
+__all__ = ["Selection", "chosen_rows", "is_missing"]
 
 SHOWN = 40
 """Values that an error lists."""
@@ -40,7 +41,10 @@ class Selection:
         self.rows = np.arange(table.rows)
         self._conditions = table.info.of_kind("condition")
         for selector in selectors:
-            self._choose(selector)
+            rows = chosen_rows(table, self.rows, selector)
+            if rows is None:
+                raise self._nothing(selector)
+            self.rows = rows
 
     def value(self, key: str) -> tuple[Any, dict[str, Any], int]:
         """Value, conditions and number of measurements of one architecture.
@@ -97,24 +101,32 @@ class Selection:
                 raise UsageError(f"'{self.metric}' has a value for each {condition.name} of '{key}': write one of {shown}")
         return _mean(known), conditions, len(known)
 
-    def _choose(self, selector: str) -> None:
-        """Keeps the rows that a selector names."""
+    def _nothing(self, selector: str) -> UsageError:
         info = self.table.info
-        name, equals, value = selector.partition("=")
-        columns = [column.name for column in info.of_kind("condition", "origin")]
-        if equals and name in {*columns, "task"}:
-            columns = [column for column in columns if column == name]
-        else:
-            value = selector
-        if "task" not in columns and value in info.tasks:  # the whole table is of this task
-            return
-        for column in columns:
-            chosen = self.rows[_equal(self.table.column(column), value)[self.rows]]
-            if len(chosen):
-                self.rows = chosen
-                return
-        known = "; ".join(f"{column}: {', '.join(map(str, _distinct(self.table.column(column)[self.rows])[:SHOWN]))}" for column in columns)
-        raise UsageError(f"'{self.metric}': {info.label} has no rows of '{selector}' ({known or 'its rows differ in no condition'})")
+        columns = _selecting(info, selector)[0]
+        known = "; ".join(f"{name}: {', '.join(map(str, _distinct(self.table.column(name)[self.rows])[:SHOWN]))}" for name in columns)
+        return UsageError(f"'{self.metric}': {info.label} has no rows of '{selector}' ({known or 'its rows differ in no condition'})")
+
+
+def chosen_rows(table: BenchmarkTable, rows: np.ndarray, selector: str) -> np.ndarray | None:
+    """Those of the rows that a selector names, ``VALUE`` or ``CONDITION=VALUE``; None where there are none."""
+    columns, value = _selecting(table.info, selector)
+    if "task" not in columns and value in table.info.tasks:  # the whole table is of this task
+        return rows
+    for column in columns:
+        chosen = _equal(table.column(column), value)[rows]
+        if chosen.any():
+            return np.asarray(rows[chosen])
+    return None
+
+
+def _selecting(info: TableInfo, selector: str) -> tuple[list[str], str]:
+    """The columns that a selector may be about, and the value."""
+    name, equals, value = selector.partition("=")
+    columns = [column.name for column in info.of_kind("condition", "origin")]
+    if equals and name in {*columns, "task"}:
+        return [column for column in columns if column == name], value
+    return columns, selector
 
 
 def _equal(column: np.ndarray, text: str) -> np.ndarray:

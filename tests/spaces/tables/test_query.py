@@ -235,6 +235,25 @@ def test_conditions_have_to_be_chosen(data: Path) -> None:
     assert found.measured["top1@288"].conditions == {"img_size": 288}
 
 
+def test_conditions_rule_tables_out(data: Path) -> None:
+    rows = pq.read_table(data / "data" / "ofa_mbv3" / "imagenet_accuracy_moofa.parquet").to_pylist()
+    row = next(row for row in rows if row["supernet"] == "MIT_OFA" and row["r"] == 192)
+    key = get_space("ofa_mbv3").text(get_space("ofa_mbv3").row(row))  # type: ignore[attr-defined]
+    assert value("ofa_mbv3", key, "top1@MIT_OFA@r=192") == row["top1"]
+    message = refusal("ofa_mbv3", key, "top1@224")
+    assert "imagenet_accuracy_dynast/top1@224" in message
+    assert "moofa" not in message
+    assert "compofa" in refusal("ofa_mbv3", key, "top1@999")  # of which no table has rows: all are named
+
+
+def test_one_table_of_a_group(data: Path) -> None:
+    (row,) = query("nasbench201/zcp_cifar10_9445", CELL, ["synflow"])
+    assert row.measured["synflow"].table == "nasbench201/zcp_cifar10_9445"
+    with pytest.raises(UsageError, match="no latency on a device 'pixel3'"):
+        query("nasbench201/accuracy", CELL, ["latency:pixel3"])
+    assert set(join("fbnet/zcp_nasflat", ["flops"]).sources.values()) == {describe("fbnet/zcp_nasflat").tables[0].info.source}
+
+
 def test_latency_does_not_depend_on_weights(data: Path) -> None:
     assert value("timm", "resnet50.a1_in1k", f"{FULL}@224") == value("timm", "resnet50", f"step_ms@{FULL[8:]}@img_size=224")
     both = join("timm", ["top1@224", f"{FULL}@224"])

@@ -116,6 +116,21 @@ def test_a_published_name_of_an_absent_table_is_answered_by_an_import() -> None:
         query("nasbench201", CELLS[0], ["nats_test_cifar10"])
 
 
+def test_what_is_missing_may_be_in_an_import(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASOPT_DATA", str(data))
+    metrics = ["naswot_score", "latency:edgetpu@cifar10"]
+    before = query("nasbench201", CELLS[0], metrics)[0]
+    assert [before.measured[metric].elsewhere for metric in metrics] == [(), ()]
+    keep(Release("mine", "nasbench201", {"arch_str": CELLS[:1], "naswot_score": np.array([1.5]), "edgetpu_latency": np.array([2.5])},
+                 {"edgetpu_latency": "ms"}))  # fmt: skip
+    found = query("nasbench201", CELLS[0], metrics)[0]
+    assert found.values == before.values == dict.fromkeys(metrics)
+    assert found.measured["naswot_score"].elsewhere == ("mine/naswot_score",)
+    assert query("nasbench201", CELLS[0], ["mine/naswot_score", "latency:mine/edgetpu"])[0].values == {
+        "mine/naswot_score": 1.5, "latency:mine/edgetpu": 2.5,
+    }  # fmt: skip
+
+
 def test_two_imports_with_one_name() -> None:
     keep(NATS)
     keep(Release("nasbench201", "nasbench201", NATS.columns, NATS.units))
