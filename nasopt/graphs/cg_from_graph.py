@@ -103,6 +103,9 @@ def _visit(draft: _Draft, node: Node) -> None:
     graph, made = draft.graph, node.outputs[0]
     values = [name for name in node.inputs if name and name not in graph.weights and name not in graph.constants]
     read = tuple(dict.fromkeys(place for name in values for place in draft.behind.get(name, ())))
+    if not read:  # made of stored numbers alone: standardised weights, tables of positions
+        draft.behind |= dict.fromkeys(node.outputs, ())
+        return
     if node.op == "Transpose":
         _turn(draft, node)
     elif any(name in draft.last for name in values) and len(graph.shapes.get(made, ())) == 4:

@@ -1,0 +1,169 @@
+"""Real networks with published ImageNet accuracies: timm's, as computational graphs.
+
+    python -m training.zoo --state FOLDER [--most 1000] [--minutes 80]     # graphs, one file a network; may be stopped and run again
+    python -m training.zoo --state FOLDER --pack                           # nasopt/predictors/zoo/
+
+Needs timm (without torchvision, which does not import beside torch 2.13; what timm wants of it is stood in for). Networks are built without
+published weights, exported to ONNX by torch's tracer, and read as everything else is; what is kept of them are features and costs.
+
+The rule for labels: a row of `$NASOPT_DATA/data/timm/imagenet_accuracy.parquet` counts if its weights saw nothing but ImageNet-1k and no
+teacher, by its tag (`FOREIGN`); of several recipes for one architecture and image size the best counts. Accuracies of other rows, best of
+each as well, stand in a column of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.abc
+import importlib.machinery
+import io
+import json
+import re
+import sys
+import time
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy_data import data_dir
+from benchmarks.document import say
+
+FOREIGN = re.compile(
+    r"in2\dk|in12k|jft|ig1b|yfcc|laion|openai|clip|webli|swag|seer|m30m|m38m|merged|indomain|ssl|dist|teacher|bd_|ns_|c2ns|mim|usi|ens"
+)
+"""Tags of weights that saw more data than ImageNet-1k, or a teacher."""
+
+Row = dict[str, Any]
+
+
+def is_plain(name: str) -> bool:
+    """Whether weights saw ImageNet-1k alone; distilled DeiT and its like say so in the architecture's name."""
+    architecture, _, tag = name.partition(".")
+    return not FOREIGN.search(tag) and "distilled" not in architecture
+
+
+def wanted() -> list[Row]:
+    """A row for each architecture and image size: those that count before the others, small networks first."""
+    import pyarrow.parquet as pq
+
+    found: dict[tuple[str, int], Row] = {}
+    for row in pq.read_table(data_dir() / "data/timm/imagenet_accuracy.parquet").to_pylist():
+        name = row["model"].partition(".")[0]
+        one = found.setdefault((name, row["img_size"]), {"name": name, "size": row["img_size"], "params_m": row["params_m"]})
+        column = "top1" if is_plain(row["model"]) else "top1_other_data"
+        one.setdefault("recipes", 0)
+        one["recipes"] += column == "top1"
+        if row["top1"] > one.get(column, 0):
+            one[column] = row["top1"]
+            one[f"{column}_weights"] = row["model"]
+    return sorted(found.values(), key=lambda one: ("top1" not in one, one["params_m"], one["name"], one["size"]))
+
+
+class _Named(type):
+    """A class whose attributes are their own names."""
+
+    def __getattr__(cls, name: str) -> str:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return name
+
+
+class _StandIn(types.ModuleType):
+    """Anything of torchvision: a class that does nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Named(name, (), {})
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name: str, _path: object, _target: object = None) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(name, self, is_package=True) if name.partition(".")[0] == "torchvision" else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        return _StandIn(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__path__ = []
+
+
+def exported(name: str, size: int) -> bytes:
+    """The network as ONNX."""
+    import timm
+    import torch
+
+    try:
+        model = timm.create_model(name, pretrained=False, exportable=True, img_size=size)
+    except TypeError:
+        model = timm.create_model(name, pretrained=False, exportable=True)
+    file = io.BytesIO()
+    with torch.no_grad():
+        torch.onnx.export(
+            model.eval(), (torch.zeros(1, 3, size, size),), file, dynamo=False, opset_version=17, do_constant_folding=False,
+            input_names=["input"], output_names=["output"],
+        )  # fmt: skip
+    return file.getvalue()
+
+
+def graph_of(row: Row) -> dict[str, np.ndarray[Any, Any]]:
+    """Features and costs."""
+    from dataclasses import asdict
+
+    import onnx
+
+    from nasopt.graphs.cg_from_graph import computational_graph
+    from nasopt.graphs.cost import totals
+    from nasopt.graphs.graph import Graph
+
+    graph = Graph(onnx.load_from_string(exported(row["name"], row["size"])))
+    cg, cost = computational_graph(graph, row["name"]), totals(graph)
+    costs = {"gflops": 2 * cost.macs / 1e9, "params": cost.params / 1e6, "cg_gflops": cg.flops() / 1e9}
+    return {**asdict(cg.features()), **{name: np.float64(value) for name, value in costs.items()}}
+
+
+def make(state: Path, most: int, minutes: float) -> None:
+    """Graphs of all that can be built; what cannot is noted with its reason."""
+    import torch
+
+    sys.meta_path.append(_Finder())
+    importlib.import_module("timm")  # before the loop, which goes on whatever happens
+    torch.set_num_threads(1)
+    state.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    for row in wanted():
+        place = state / f"{row['name']}@{row['size']}.npz"
+        failed = place.with_suffix(".txt")
+        if place.exists() or failed.exists() or row["params_m"] > most:
+            continue
+        if time.monotonic() - begun > 60 * minutes:
+            say("time is up; run it again to go on")
+            return
+        try:
+            arrays = graph_of(row)
+        except Exception as error:  # noqa: BLE001 - whatever one of a thousand networks does, the others go on
+            failed.write_text(f"{type(error).__name__}: {error}"[:500])
+            say(place.stem, "cannot be read:", type(error).__name__, str(error)[:100])
+            continue
+        part = place.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(place)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="timm's networks as computational graphs.")
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--most", type=int, default=250, help="parameters, in millions")
+    parser.add_argument("--minutes", type=float, default=1e9)
+    a = parser.parse_args(arguments)
+    make(a.state, a.most, a.minutes)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
