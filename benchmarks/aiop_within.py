@@ -23,11 +23,11 @@ import numpy as np
 
 from benchmarks.cache import cache_dir, remembered
 from benchmarks.document import document, say
-from nasopt.api.train import DELTA
 from nasopt.predictors.aiop.corpus import Corpus, from_space
+from nasopt.predictors.aiop.ensemble import DELTA
+from nasopt.predictors.aiop.labelled import labelled as table_of
 from nasopt.predictors.aiop.labels import Mode, Scale
 from nasopt.spaces.registry import get_space
-from nasopt.spaces.space import Genes
 from nasopt.spaces.tables.query import join
 
 Row = dict[str, Any]
@@ -67,20 +67,14 @@ def labelled(name: str, task: str) -> Labelled:
     """All networks of a table; their computational graphs are made once."""
     space = get_space(name, **SETTINGS[task])
     metric = METRICS[name, task]
-    if name == "nasbench101":
-        found = join(name, [metric, "accuracy_30001/adjacency", "accuracy_30001/ops"])
-        texts = map("|".join, zip(found.values["accuracy_30001/adjacency"], found.values["accuracy_30001/ops"], strict=True))
-        genes: list[Genes] = [space.parse(text) for text in texts]
-    else:
-        found = join(name, [metric])
-        genes = [space.parse(key) for key in found.keys]
+    found = table_of(space, metric)
     file, about = cache_dir() / f"cg-{name}-{task}.safetensors", f"{name} {space.settings}"
     if not file.exists():
-        say(f"{name} on {task}: {len(genes):,} computational graphs, minutes")
-        from_space(space, genes, found.keys).save(file, about)
+        say(f"{name} on {task}: {len(found.genes):,} computational graphs, minutes")
+        from_space(space, found.genes, found.keys).save(file, about)
     corpus = Corpus.load(file, about)
     assert corpus.keys == tuple(found.keys)
-    return Labelled(corpus, np.asarray(found.values[metric], np.float64) / PERCENT[name], np.stack([space.vec(one) for one in genes]))
+    return Labelled(corpus, found.values / PERCENT[name], np.stack([space.vec(one) for one in found.genes]))
 
 
 def predicted(data: Labelled, mode: Mode, delta: float | None, train: Ints, dev: Ints, test: Ints, seed: int) -> Array:

@@ -14,6 +14,7 @@ each as well, stand in a column of their own.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -23,7 +24,8 @@ import re
 import sys
 import time
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ import numpy as np
 
 from benchmarks.accuracy_data import data_dir
 from benchmarks.document import say
+from nasopt.graphs.computational_graph import CGFeatures
+from nasopt.predictors.aiop.corpus import Corpus
+from nasopt.predictors.aiop.zoo import FILE, Zoo
 
 FOREIGN = re.compile(
     r"in2\dk|in12k|jft|ig1b|yfcc|laion|openai|clip|webli|swag|seer|m30m|m38m|merged|indomain|ssl|dist|teacher|bd_|ns_|c2ns|mim|usi|ens"
@@ -99,7 +104,7 @@ def exported(name: str, size: int) -> bytes:
 
     try:
         model = timm.create_model(name, pretrained=False, exportable=True, img_size=size)
-    except TypeError:
+    except TypeError:  # most take images of any size
         model = timm.create_model(name, pretrained=False, exportable=True)
     file = io.BytesIO()
     with torch.no_grad():
@@ -155,12 +160,48 @@ def make(state: Path, most: int, minutes: float) -> None:
         part.replace(place)
 
 
+def pack(state: Path, file: Path) -> None:
+    """All graphs of the state in one file, and a card beside it."""
+    sys.meta_path.append(_Finder())
+    modules = importlib.import_module("timm.models._registry")._model_to_module
+    rows = [row for row in wanted() if (state / f"{row['name']}@{row['size']}.npz").exists()]
+    graphs, costs = [], []
+    for row in rows:
+        with np.load(state / f"{row['name']}@{row['size']}.npz", allow_pickle=False) as arrays:
+            graphs.append(CGFeatures(*(arrays[field.name] for field in fields(CGFeatures))))
+            costs.append([float(arrays[name]) for name in ("gflops", "params", "cg_gflops")])
+    names, sizes = [row["name"] for row in rows], np.array([row["size"] for row in rows], np.int64)
+    keys = tuple(f"{name}@{size}" for name, size in zip(names, sizes, strict=True))
+    top1, other = (np.array([row.get(name, np.nan) for row in rows]) for name in ("top1", "top1_other_data"))
+    zoo = Zoo(
+        Corpus(keys, tuple(graphs), *np.array(costs).T.copy()), tuple(names), sizes, tuple(modules[name] for name in names), top1,
+        np.array([row["recipes"] for row in rows], np.int64), other,
+    )  # fmt: skip
+    file.parent.mkdir(exist_ok=True)
+    zoo.save(file)
+    failed = {place.stem: place.read_text() for place in sorted(state.glob("*.txt"))}
+    told = {
+        "what": "computational graphs (AIO-P, AAAI 2023) of real networks, and their published ImageNet-1k top-1",
+        "networks": len(rows), "with_a_plain_label": int(np.isfinite(top1).sum()), "families": len(set(zoo.families)),
+        "rule": f"weights that saw ImageNet-1k alone and no teacher (tag without /{FOREIGN.pattern}/); the best recipe counts",
+        "accuracies": "huggingface/pytorch-image-models, results/ (Apache-2.0)",
+        "networks_built_by": f"timm {importlib.import_module('timm').__version__} (Apache-2.0), without weights; torch's ONNX exporter",
+        "made_by": "python -m training.zoo", "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "left_out": failed,
+    }  # fmt: skip
+    (file.parent / "card.json").write_text(json.dumps(told, indent=1) + "\n")
+    say({name: value for name, value in told.items() if name != "left_out"}, len(failed), "left out")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="timm's networks as computational graphs.")
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--most", type=int, default=250, help="parameters, in millions")
     parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--pack", action="store_true", help="write nasopt/predictors/zoo/ from what there is")
     a = parser.parse_args(arguments)
+    if a.pack:
+        pack(a.state, FILE)
+        return 0
     make(a.state, a.most, a.minutes)
     return 0
 

@@ -13,11 +13,12 @@ from nasopt.errors import MissingExtraError, UsageError
 from nasopt.predictor_results import Agreement, TrainResult
 from nasopt.predictors.aiop.checkpoint import CARD, Checkpoint
 from nasopt.predictors.aiop.corpus import Corpus, from_space
-from nasopt.predictors.aiop.labels import MODES, Mode, Scale
+from nasopt.predictors.aiop.ensemble import DEV, Ensemble, train_members
+from nasopt.predictors.aiop.labelled import labelled
+from nasopt.predictors.aiop.labels import MODES, Mode
 from nasopt.predictors.aiop.likeness import Likeness, description
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.space import Genes, Space
-from nasopt.spaces.tables.query import join
 
 __all__ = ["AIOPTraining", "train_aiop"]
 
@@ -25,15 +26,8 @@ Progress = Callable[[str, float | None, str], None]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-DEV = 5
-"""One label in as many is a member's dev part; members take different ones."""
 FEWEST = 10
 """Labels below which no dev part says anything."""
-DELTA = 0.05
-"""Deviations beyond which errors count linearly. Settled on 156 labels of NAS-Bench-201, CIFAR-10, seeds 1 and 2: Kendall's tau 0.68 on
-average, 0.65 with 0.25, 0.50 with squares."""
-STEPS = 2000
-"""Of each member: on 156 labels of NAS-Bench-201 more change nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,11 @@ class AIOPTraining:
     rate: float = 2e-3
     seed: int = 0
 
+    @property
+    def ensemble(self) -> Ensemble:
+        """How its members are trained."""
+        return Ensemble(self.members, self.scaling, self.robust, self.epochs, self.batch, self.rate, self.seed)
+
 
 def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, progress: Progress | None = None) -> TrainResult:
     """Trains an ensemble, tests it on architectures that it has not seen, and writes a checkpoint.
@@ -88,34 +87,32 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     folder = Path(output)
     _check(asked, folder, force=force)
     space = get_space(asked.space, **asked.settings)
-    genes, keys, values, unit, source = _labelled(space, asked.metric)
-    learned, test = _split(asked, len(keys))
+    data = labelled(space, asked.metric)
+    learned, test = _split(asked, len(data.keys))
     _prepare(folder)
     chosen = np.concatenate([learned, test])
-    corpus = _graphs(space, [genes[row] for row in chosen], [keys[row] for row in chosen], folder, report)
-    factor = 100.0 if unit == "%" else 1.0
-    labels = values[chosen] / factor
-    seen = np.arange(len(learned))
-    members, scales, epochs = zip(
-        *(_member(asked, corpus, labels, seen, member, folder, report) for member in range(asked.members)), strict=True
-    )
+    corpus = _graphs(space, [data.genes[row] for row in chosen], [data.keys[row] for row in chosen], folder, report)
+    labels, seen = data.labels[chosen], np.arange(len(learned))
+    members = train_members(asked.ensemble, corpus, labels, seen, folder, report)
     described = np.stack([description(*one) for one in zip(corpus.graphs, corpus.gflops, corpus.params, strict=True)])
     checkpoint = Checkpoint(
-        members, scales, Likeness.of(described[seen], asked.seed), {"task": asked.metric, "unit": unit, "factor": factor}
-    )
+        tuple(member.weights for member in members), tuple(member.scale for member in members),
+        Likeness.of(described[seen], asked.seed), {"task": asked.metric, "unit": data.unit, "factor": data.factor},
+    )  # fmt: skip
     rest = corpus.take(np.arange(len(seen), len(corpus)))
-    truth = labels[len(seen) :] * factor
+    truth = labels[len(seen) :] * data.factor
     mean = checkpoint.predict(rest.graphs, rest.gflops).mean(axis=0)
-    constant = np.full(len(truth), np.median(labels[seen]) * factor)
+    constant = np.full(len(truth), np.median(labels[seen]) * data.factor)
     baselines = {
         "flops": _agreement(rest.gflops, truth, same_unit=False),
         "params": _agreement(rest.params, truth, same_unit=False),
         "constant": Agreement(0.0, 0.0, float(np.abs(constant - truth).mean())),
     }
     result = TrainResult(
-        folder, asked.space, asked.metric, unit, len(seen), asked.members, epochs, len(truth), _agreement(mean, truth), baselines
+        folder, asked.space, asked.metric, data.unit, len(seen), asked.members, tuple(member.epoch for member in members), len(truth),
+        _agreement(mean, truth), baselines,
     )  # fmt: skip
-    card = {**checkpoint.card, **_card(asked, result, source)}
+    card = {**checkpoint.card, **_card(asked, result, data.source)}
     replace(checkpoint, card=card).save(folder)
     return result
 
@@ -151,17 +148,6 @@ def _prepare(folder: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _labelled(space: Space, metric: str) -> tuple[list[Genes], tuple[str, ...], Floats, str, str]:
-    """Architectures that have a value, their keys, the values, their unit and source."""
-    spec = ("accuracy_30001/adjacency", "accuracy_30001/ops") if space.name == "nasbench101" else ()  # its keys are hashes
-    found = join(space.name, [metric, *spec])
-    values = found.values[metric]
-    if not np.issubdtype(values.dtype, np.number) or np.issubdtype(values.dtype, np.bool_):
-        raise UsageError(f"{space.name}: '{metric}' is not a number that could be learned")
-    texts = map("|".join, zip(*(found.values[one] for one in spec), strict=True)) if spec else found.keys
-    return [space.parse(text) for text in texts], found.keys, np.asarray(values, np.float64), found.units[metric], found.sources[metric]
-
-
 def _split(asked: AIOPTraining, count: int) -> tuple[Ints, Ints]:
     """Rows to learn from, and others to test on."""
     order = np.random.default_rng(asked.seed).permutation(count)
@@ -187,47 +173,6 @@ def _hash(keys: list[str]) -> str:
     import hashlib
 
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-
-
-def _member(
-    asked: AIOPTraining, corpus: Corpus, labels: Floats, seen: Ints, member: int, folder: Path, report: Progress
-) -> tuple[dict[str, Any], Scale, int]:
-    """One network: its weights, its scale, and the epoch that was kept."""
-    import torch
-
-    from nasopt.predictors.aiop.network import Network, parameters
-    from nasopt.predictors.aiop.training import Data, Recipe, fit
-
-    aside = seen % DEV == member % DEV
-    train, dev = seen[~aside], seen[aside]
-    scale = Scale.fit(asked.scaling, labels[train], corpus.gflops[train])
-    scaled = scale.apply(labels, corpus.gflops)
-    epochs = asked.epochs or max(1, round(STEPS * asked.batch / len(train)))
-    delta = DELTA if asked.robust and asked.scaling != "none" else None  # in deviations, which raw labels are not counted in
-    recipe = Recipe(epochs, asked.batch, asked.rate, patience=max(20, epochs // 3), seed=asked.seed + member, delta=delta)
-    torch.manual_seed(recipe.seed)
-    network = Network()
-    learn, judge = (Data([corpus.graphs[row] for row in rows], scaled[rows]) for rows in (train, dev))
-    stage = f"member {member + 1}/{asked.members}"
-    place = folder / f"member-{member}"
-    fit(
-        network,
-        learn,
-        judge,
-        recipe,
-        folder=place,
-        progress=lambda epoch, error: report(stage, epoch / epochs, f"error on the dev part {error:.3f} deviations"),
-    )
-    return parameters(network), scale, _best_epoch(place)
-
-
-def _best_epoch(place: Path) -> int:
-    """The epoch whose weights a finished run kept, by its log."""
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(place / "log.sqlite")) as log:
-        return int(log.execute("SELECT MAX(epoch) FROM epochs WHERE best").fetchone()[0])
 
 
 def _agreement(found: Floats, truth: Floats, *, same_unit: bool = True) -> Agreement:
