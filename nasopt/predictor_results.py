@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Agreement", "PredictResult", "TrainResult"]
+__all__ = ["Agreement", "PredictResult", "PredictedTask", "TasksResult", "TrainResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,25 @@ class PredictResult:
     warning: str | None
     gflops: float
     params: int
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedTask:
+    """A task that a predictor ships for."""
+
+    name: str
+    about: str
+    unit: str
+    data: str
+    """What it was trained on."""
+    labels: int
+    test_rows: int
+    agreement: Agreement
+    """On rows that nothing was learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TasksResult:
+    """All of them."""
+
+    tasks: tuple[PredictedTask, ...]

@@ -7,37 +7,61 @@ from pathlib import Path
 
 import numpy as np
 
+from nasopt.errors import UsageError
 from nasopt.graphs.cg_from_graph import computational_graph
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import load_graph
-from nasopt.predictor_results import PredictResult
+from nasopt.predictor_results import Agreement, PredictedTask, PredictResult, TasksResult
 from nasopt.predictors.aiop.checkpoint import Checkpoint
 from nasopt.predictors.aiop.likeness import description
+from nasopt.predictors.shipped import ShippedTask, shipped, shipped_tasks
 
-__all__ = ["predict"]
+__all__ = ["list_tasks", "predict"]
+
+
+def list_tasks() -> TasksResult:
+    """The tasks that predictors ship for, with how good these are on networks that they had not seen."""
+    return TasksResult(tuple(_listed(one) for one in shipped_tasks()))
+
+
+def _listed(one: ShippedTask) -> PredictedTask:
+    card = one.card
+    return PredictedTask(
+        one.name, one.about, one.unit, card["data"]["text"], card["labels"], card["test"]["rows"], Agreement(**card["test"]["agreement"])
+    )  # fmt: skip
+
 
 UNLIKE = 2.0
 """Unlikeness from which on the user is warned."""
 
 
-def predict(model: str | Path, checkpoint: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | None = None) -> PredictResult:
+def predict(
+    model: str | Path,
+    checkpoint: str | Path | None = None,
+    *,
+    task: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+) -> PredictResult:
     """Asks a predictor of a network; neither torch nor weights that mean anything are needed.
 
     Args:
         model: the ONNX file.
-        checkpoint: a folder that ``nasopt train aiop`` wrote.
+        checkpoint: a folder that ``nasopt train aiop`` wrote, or
+        task: one that a predictor ships for (`list_tasks`).
         input_shapes: shapes to bind dynamic inputs to.
 
     Raises:
-        UsageError: a file does not exist, or is no such checkpoint.
+        UsageError: a file does not exist, is no such checkpoint, or there is no such task; or both or neither are given.
         ModelNotSupportedError: a model that is not understood.
     """
+    if (checkpoint is None) == (task is None):
+        raise UsageError("name a task (--task; --list-tasks has them) or a trained predictor (--checkpoint), one of both")
     path = Path(model)
-    known = Checkpoint.load(checkpoint)
+    known = shipped(task) if task is not None else Checkpoint.load(str(checkpoint))
     graph = load_graph(path, input_shapes)
     features, cost = computational_graph(graph).features(), totals(graph)
     gflops = 2 * cost.macs / 1e9
-    said = known.predict([features], np.array([gflops]))[:, 0]
+    said = known.predict([features], np.array([gflops]), np.array([cost.params / 1e6]))[:, 0]
     unlikeness = known.likeness.unlikeness(description(features, gflops, cost.params / 1e6))
     warning = None
     if unlikeness > UNLIKE:

@@ -16,7 +16,7 @@ from nasopt.predictors.aiop.corpus import Corpus, from_space
 from nasopt.predictors.aiop.ensemble import DEV, Ensemble, train_members
 from nasopt.predictors.aiop.labelled import labelled
 from nasopt.predictors.aiop.labels import MODES, Mode
-from nasopt.predictors.aiop.likeness import Likeness, description
+from nasopt.predictors.aiop.likeness import Likeness, descriptions
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.space import Genes, Space
 
@@ -94,14 +94,14 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     corpus = _graphs(space, [data.genes[row] for row in chosen], [data.keys[row] for row in chosen], folder, report)
     labels, seen = data.labels[chosen], np.arange(len(learned))
     members = train_members(asked.ensemble, corpus, labels, seen, folder, report)
-    described = np.stack([description(*one) for one in zip(corpus.graphs, corpus.gflops, corpus.params, strict=True)])
+    described = descriptions(corpus.graphs, corpus.gflops, corpus.params)
     checkpoint = Checkpoint(
         tuple(member.weights for member in members), tuple(member.scale for member in members),
         Likeness.of(described[seen], asked.seed), {"task": asked.metric, "unit": data.unit, "factor": data.factor},
     )  # fmt: skip
     rest = corpus.take(np.arange(len(seen), len(corpus)))
     truth = labels[len(seen) :] * data.factor
-    mean = checkpoint.predict(rest.graphs, rest.gflops).mean(axis=0)
+    mean = checkpoint.predict(rest.graphs, rest.gflops, rest.params).mean(axis=0)
     constant = np.full(len(truth), np.median(labels[seen]) * data.factor)
     baselines = {
         "flops": _agreement(rest.gflops, truth, same_unit=False),

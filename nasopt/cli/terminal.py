@@ -56,13 +56,16 @@ class Terminal:
         """Whether colours are welcome on `stream`: a terminal, and neither NO_COLOR nor --no-color."""
         return stream.isatty() and not self.no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
-    def show(self, body: Callable[[], dict[str, Any]], text: Callable[[Style], str], *, exit_code: int = 0) -> int:
+    def show(
+        self, body: Callable[[], dict[str, Any]], text: Callable[[Style], str], *, exit_code: int = 0, schema: str | None = None
+    ) -> int:
         """Prints a verb's result, as JSON or as text.
 
         Args:
             body: makes the verb's part of the JSON document.
             text: makes the text, in the style of the terminal.
             exit_code: what the command will end with.
+            schema: of the document, where a verb has several.
 
         Returns:
             `exit_code`, so that a verb can end with ``return terminal.show(...)``.
@@ -70,7 +73,7 @@ class Terminal:
         if self.json:
             from nasopt.report.json import document, dumps
 
-            self.out(dumps(document(self.verb or "", body(), command=self.command, seed=self.seed, exit_code=exit_code)))
+            self.out(dumps(document(schema or self.verb or "", body(), command=self.command, seed=self.seed, exit_code=exit_code)))
         elif self.verbosity >= 0:
             from nasopt.report.layout import Style
 

@@ -15,7 +15,7 @@ import numpy as np
 from nasopt.graphs.computational_graph import CGNode, ComputationalGraph, Resolution
 from nasopt.graphs.graph import Graph, Node
 
-__all__ = ["computational_graph"]
+__all__ = ["channel_axes", "computational_graph"]
 
 WORDS = {
     "BatchNormalization": "batchnorm", "InstanceNormalization": "batchnorm", "LayerNormalization": "batchnorm",
@@ -35,6 +35,8 @@ MEANS_OVER = 2
 """A mean over as many axes is one over an image."""
 
 Image = tuple[int, int, int]
+Axis = tuple[str, int]
+"""A value and one of its axes."""
 
 
 @dataclass
@@ -44,6 +46,8 @@ class _Draft:
     graph: Graph
     nodes: list[CGNode] = field(default_factory=list)
     edges: set[tuple[int, int]] = field(default_factory=set)
+    ends: list[tuple[str, str]] = field(default_factory=list)
+    """Of each node the values whose channels go in and come out."""
     behind: dict[str, tuple[int, ...]] = field(default_factory=dict)
     last: set[str] = field(default_factory=set)
     """Values whose channels stand last."""
@@ -65,9 +69,22 @@ class _Draft:
             case _:
                 return 1, 1, shape[1] if len(shape) > 1 else shape[0]
 
-    def add(self, node: CGNode, *, read: tuple[int, ...], made: str) -> None:
+    def channels(self, value: str) -> Axis | None:
+        """The axis that `image` takes the channels from."""
+        match len(self.graph.shapes.get(value, ())):
+            case 4:
+                return value, 3 if value in self.last else 1
+            case 3:
+                return value, 2
+            case 0:
+                return None
+            case rank:
+                return value, min(1, rank - 1)
+
+    def add(self, node: CGNode, *, read: tuple[int, ...], before: str, made: str) -> None:
         place = len(self.nodes)
         self.nodes.append(node)
+        self.ends.append((before, made))
         self.edges |= {(begin, place) for begin in read}
         self.behind[made] = (place,)
 
@@ -79,11 +96,25 @@ def computational_graph(graph: Graph, name: str = "") -> ComputationalGraph:
         graph: the network, channels first or (behind a transposition) last.
         name: of the result; without it that of the graph.
     """
+    draft = _drafted(graph)
+    shape = graph.bound[graph.inputs[0]] if graph.inputs else ()
+    last_first = (shape[0], shape[2], shape[3], shape[1]) if len(shape) == 4 else shape
+    return ComputationalGraph.ordered(name or graph.model.graph.name, last_first, draft.nodes, draft.edges)
+
+
+def channel_axes(graph: Graph) -> list[tuple[Axis | None, Axis | None]]:
+    """For each node of the CG, in its order: the axes whose lengths are its channels in and out; None where there is none."""
+    draft = _drafted(graph)
+    order = ComputationalGraph.order(draft.nodes)
+    return [(draft.channels(draft.ends[place][0]), draft.channels(draft.ends[place][1])) for place in order]
+
+
+def _drafted(graph: Graph) -> _Draft:
     draft = _Draft(graph)
     for value in graph.inputs:
         height, width, channels = draft.image(value)
         entry = CGNode("input", (height, height, width, width, channels, channels), name=value, label="input")
-        draft.add(entry, read=(), made=value)
+        draft.add(entry, read=(), before=value, made=value)
     draft.swishes = dict(_swishes(graph))
     draft.gates = {gate for _, gate in draft.swishes.values()}
     for node in graph.nodes:
@@ -93,10 +124,8 @@ def computational_graph(graph: Graph, name: str = "") -> ComputationalGraph:
     for value in graph.outputs:
         height, width, channels = draft.image(value)
         end = CGNode("output", (height, height, width, width, channels, channels), name=value, label="output")
-        draft.add(end, read=draft.behind.get(value, ()), made=f"{value}.output")
-    shape = graph.bound[graph.inputs[0]] if graph.inputs else ()
-    last_first = (shape[0], shape[2], shape[3], shape[1]) if len(shape) == 4 else shape
-    return ComputationalGraph.ordered(name or graph.model.graph.name, last_first, draft.nodes, draft.edges)
+        draft.add(end, read=draft.behind.get(value, ()), before=value, made=value)
+    return draft
 
 
 def _visit(draft: _Draft, node: Node) -> None:
@@ -112,10 +141,10 @@ def _visit(draft: _Draft, node: Node) -> None:
         draft.last.add(made)
     word = _word(draft, node, values)
     if node.op in LAYERS and values:
-        draft.add(_layer(draft, node, values[0]), read=read, made=made)
+        draft.add(_layer(draft, node, values[0]), read=read, before=values[0], made=made)
     elif made in draft.swishes:
         value, _ = draft.swishes[made]
-        draft.add(_regular(draft, node, "swish", value), read=draft.behind.get(value, ()), made=made)
+        draft.add(_regular(draft, node, "swish", value), read=draft.behind.get(value, ()), before=value, made=made)
     elif _is_bias(draft, node, values, read):
         (place,) = read
         draft.nodes[place] = replace(draft.nodes[place], bias=True)
@@ -123,7 +152,7 @@ def _visit(draft: _Draft, node: Node) -> None:
     elif word is None or made in draft.gates:
         draft.behind[made] = read
     else:
-        draft.add(_regular(draft, node, word, values[0]), read=read, made=made)
+        draft.add(_regular(draft, node, word, values[0]), read=read, before=values[0], made=made)
     for value in node.outputs[1:]:
         draft.behind[value] = draft.behind[made]
 

@@ -108,10 +108,15 @@ class ComputationalGraph:
     edges: tuple[tuple[int, int], ...]
     limits: Mapping[str, int] = field(default_factory=dict)
 
+    @staticmethod
+    def order(nodes: Sequence[CGNode]) -> list[int]:
+        """Places of nodes, weighted ones first."""
+        return sorted(range(len(nodes)), key=lambda place: not nodes[place].weighted)
+
     @classmethod
     def ordered(cls, name: str, input_shape: Sequence[int], nodes: Sequence[CGNode], edges: set[tuple[int, int]]) -> ComputationalGraph:
         """A graph of nodes in any order: weighted ones are put first, edges are sorted, and those of a node to itself left out."""
-        order = sorted(range(len(nodes)), key=lambda place: not nodes[place].weighted)
+        order = cls.order(nodes)
         place_of = {old: new for new, old in enumerate(order)}
         moved = sorted((place_of[begin], place_of[end]) for begin, end in edges if begin != end)
         return cls(name, tuple(input_shape), tuple(nodes[old] for old in order), tuple(moved))

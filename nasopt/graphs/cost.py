@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx.helper import tensor_dtype_to_np_dtype
 
+from nasopt.graphs.axis_forms import AxisForms
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops import Macs, operator_of
 
@@ -110,12 +111,7 @@ class CostTable:
     def __init__(self, units: Units) -> None:
         self.units = units
         graph = units.graph
-        self._group_of = np.full(units.count, -1, np.int64)
-        for index, group in enumerate(units.groups):
-            self._group_of[group.units] = index
-        self._lengths = np.array([len(group) for group in units.groups], np.int64)
-        self._forms: dict[tuple[int, ...], int] = {(1, *([0] * len(units.groups))): 0}
-        self._form_of: dict[bytes, int | None] = {}
+        self._forms = AxisForms(units)
         macs: list[tuple[int, list[int]]] = []
         for node in graph.nodes:
             form = node_macs(graph, node)
@@ -130,8 +126,7 @@ class CostTable:
         self._live = _liveness(graph)
         names = _live_values(graph)
         activations = [self._term(_item(graph, name), [(name, axis) for axis in range(len(graph.shape(name)))]) for name in names]
-        forms = np.array(list(self._forms), np.float64)
-        self._constant, self._matrix = forms[:, 0], forms[:, 1:]
+        self._constant, self._matrix = self._forms.matrix()
         self._macs, self._params = _Terms.merged(macs), _Terms.merged(params)
         self._activations = _Terms.plain(activations)
         self._produced = np.array([name not in graph.inputs for name in names])
@@ -161,24 +156,12 @@ class CostTable:
         """A product of axis lengths: fixed lengths go into the coefficient, the others are numbers of affine forms."""
         graph, varying = self.units.graph, []
         for value, axis in dims:
-            rows = self.units.axes.get((value, axis))
-            form = self._form(rows[0].classes) if rows else None
+            form = self._forms.of(value, axis)
             if form is None:
                 coefficient *= graph.shape(value)[axis]
             else:
                 varying.append(form)
         return coefficient, sorted(varying)
-
-    def _form(self, classes: Ints) -> int | None:
-        """The number of an axis' length as ``constant + Σ slices · kept``; None where nothing along it can go."""
-        key = classes.tobytes()  # most axes repeat another's row of units
-        if key not in self._form_of:
-            owners = self._group_of[classes]
-            free = owners[owners >= 0]
-            counts = np.bincount(free, minlength=len(self._lengths)) // self._lengths
-            form = (len(owners) - len(free), *counts.tolist())
-            self._form_of[key] = self._forms.setdefault(form, len(self._forms)) if len(free) else None
-        return self._form_of[key]
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nasopt.report.layout import columns, printable
 
 if TYPE_CHECKING:
-    from nasopt.predictor_results import Agreement, PredictResult, TrainResult
+    from nasopt.predictor_results import Agreement, PredictResult, TasksResult, TrainResult
     from nasopt.report.layout import Style
 
-__all__ = ["predict_json", "predict_text", "train_json", "train_text"]
+__all__ = ["predict_json", "predict_text", "tasks_json", "tasks_text", "train_json", "train_text"]
 
 Body = dict[str, Any]
 
@@ -26,6 +26,20 @@ def predict_text(result: PredictResult, style: Style) -> str:
     figure = style(f"{result.mean:.3f} {printable(result.unit)}".strip(), "bold")
     spread = "" if result.std is None else f" +- {result.std:.3f} over {result.members} members"
     return f"{printable(result.task)}: {figure}{spread}"
+
+
+def tasks_json(result: TasksResult) -> Body:
+    """The body of ``nasopt predict --list-tasks``."""
+    return {"tasks": [asdict(one) for one in result.tasks]}
+
+
+def tasks_text(result: TasksResult, style: Style) -> str:
+    """A line a task."""
+    rows = [("task", "unit", "Spearman", "error", "labels", "what")]
+    for one in result.tasks:
+        error = "" if one.agreement.mae is None else f"{one.agreement.mae:.3g}"
+        rows.append((style(one.name, "bold"), one.unit, f"{one.agreement.srcc:.2f}", error, f"{one.labels:,}", printable(one.about)))
+    return "\n".join([*columns(rows, "llrrrl"), "Spearman and error: on networks that were not learned from, of the same benchmarks"])
 
 
 def train_json(result: TrainResult) -> Body:

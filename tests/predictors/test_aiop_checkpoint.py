@@ -48,7 +48,7 @@ def checkpoint(corpus: Corpus, networks: list[Network]) -> Checkpoint:
 
 
 def test_answers_are_those_of_the_networks(checkpoint: Checkpoint, corpus: Corpus, networks: list[Network]) -> None:
-    said = checkpoint.predict(corpus.graphs, corpus.gflops)
+    said = checkpoint.predict(corpus.graphs, corpus.gflops, corpus.params)
     for row, network, scale in zip(said, networks, checkpoint.scales, strict=True):
         expected = 100 * scale.invert(outputs(network, corpus.graphs), corpus.gflops)
         np.testing.assert_allclose(row, expected, rtol=1e-5)
@@ -57,7 +57,9 @@ def test_answers_are_those_of_the_networks(checkpoint: Checkpoint, corpus: Corpu
 def test_files_hold_all_of_it(checkpoint: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "new")
     read = Checkpoint.load(tmp_path / "new")
-    np.testing.assert_array_equal(read.predict(corpus.graphs, corpus.gflops), checkpoint.predict(corpus.graphs, corpus.gflops))
+    np.testing.assert_array_equal(
+        read.predict(corpus.graphs, corpus.gflops, corpus.params), checkpoint.predict(corpus.graphs, corpus.gflops, corpus.params)
+    )
     one = described(corpus)[0] + 0.3
     assert read.likeness.unlikeness(one) == pytest.approx(checkpoint.likeness.unlikeness(one), rel=1e-4)
     checkpoint.save(tmp_path / "again")

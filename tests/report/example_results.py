@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasopt.drawings import Box, Drawing
-from nasopt.predictor_results import Agreement, PredictResult, TrainResult
+from nasopt.predictor_results import Agreement, PredictedTask, PredictResult, TasksResult, TrainResult
 from nasopt.results import (
     Answer,
     BenchResult,
@@ -283,6 +283,12 @@ DRAWING = DrawResult(
 
 PREDICTED = PredictResult(Path("net.onnx"), "nats_test_cifar10", "%", 91.24, 0.31, 3, 0.8, None, 0.08, 1_289_000)
 UNLIKE = replace(PREDICTED, std=None, members=1, unlikeness=7.5, warning="net.onnx: unlike any network that the predictor was trained on")
+TASKS = TasksResult(
+    (
+        PredictedTask("imagenet", "ImageNet-1k top-1", "%", "timm", 700, 100, Agreement(0.7, 0.88, 1.3)),
+        PredictedTask("ranks", "ranks", "", "nothing", 10, 10, Agreement(0.1, 0.2, None)),
+    )
+)
 TRAINED = TrainResult(
     Path("trained"), "nasbench201", "nats_test_cifar10", "%", 156, 3, (12, 40, 31), 1000, Agreement(0.71, 0.88, 2.1),
     {"flops": Agreement(0.57, 0.76, None), "params": Agreement(0.57, 0.76, None), "constant": Agreement(0.0, 0.0, 5.0)},

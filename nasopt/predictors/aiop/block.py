@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class Block:
         """How many graphs."""
         return len(self.begins) - 1
 
+    @cached_property
     def adjacency(self) -> csr_array:
         """Sums over what each node reads: (nodes, nodes)."""
         from scipy.sparse import csr_array

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from nasopt.errors import UsageError
 from nasopt.files import write_atomically
 from nasopt.graphs.computational_graph import CGFeatures
 from nasopt.predictors.aiop.block import Block
-from nasopt.predictors.aiop.inference import Backbone, Head
+from nasopt.predictors.aiop.inference import ADAPTER, Backbone, Head
 from nasopt.predictors.aiop.labels import Scale
-from nasopt.predictors.aiop.likeness import Likeness
+from nasopt.predictors.aiop.likeness import Likeness, descriptions
 
 __all__ = ["CARD", "WEIGHTS", "Checkpoint"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Weights = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+Singles = np.ndarray[Any, np.dtype[np.float32]]
+Weights = Mapping[str, Singles]
 
 WEIGHTS, CARD = "aiop.safetensors", "card.json"
 SCHEMA = "nasopt/aiop/1"
@@ -50,19 +51,28 @@ class Checkpoint:
     likeness: Likeness
     card: Mapping[str, Any]
 
-    def predict(self, graphs: Sequence[CGFeatures], gflops: Floats) -> Floats:
+    def predict(self, graphs: Sequence[CGFeatures], gflops: Floats, params: Floats) -> Floats:
         """What each member says: (members, graphs), in the unit of the labels.
 
         Args:
             graphs: features.
             gflops: 2 x MACs / 1e9 of the same.
+            params: parameters / 1e6 of the same.
         """
-        blocks = [Block.of(graphs[place : place + BLOCK]) for place in range(0, len(graphs), BLOCK)]
-        found = []
-        for weights, scale in zip(self.members, self.scales, strict=True):
-            backbone, head = Backbone(weights), Head(weights, "head")
-            found.append(scale.invert(np.concatenate([head(backbone(block)[0]) for block in blocks]), gflops))
-        return np.stack(found) * float(self.card["factor"])
+        described = descriptions(graphs, gflops, params).astype(np.float32)
+        begins = range(0, len(graphs), BLOCK)
+        blocks = [(Block.of(graphs[begin : begin + BLOCK]), described[begin : begin + BLOCK]) for begin in begins]
+        outputs = [np.concatenate([answer(*block) for block in blocks]) for answer in self.answering()]
+        return self.in_unit(np.stack(outputs).astype(np.float64), gflops)
+
+    def answering(self) -> list[Callable[[Block, Singles], Singles]]:
+        """Each member as a function of a block and of descriptions: one number a graph, scaled."""
+        return [_answering(weights) for weights in self.members]
+
+    def in_unit(self, outputs: Floats, gflops: Floats) -> Floats:
+        """What members say, (members, graphs), scaled back to the unit of the labels."""
+        labels = [scale.invert(row, gflops) for scale, row in zip(self.scales, outputs, strict=True)]
+        return np.stack(labels) * float(self.card["factor"])
 
     def save(self, folder: str | Path) -> None:
         """Writes both files; the card last, so that a folder with a card is whole."""
@@ -120,6 +130,19 @@ class Checkpoint:
             raise UsageError(
                 f"{place}: not a folder with a trained predictor ({type(error).__name__}: {error}); see 'nasopt train aiop'"
             ) from None
+
+
+def _answering(weights: Weights) -> Callable[[Block, Singles], Singles]:
+    """What a network says, or where it has an adapter, what that says."""
+    adapted = f"{ADAPTER}.head.0.weight" in weights
+    backbone = Backbone(weights, (ADAPTER,) if adapted else ())
+    head = Head(weights, f"{ADAPTER}.head" if adapted else "head")
+
+    def answer(block: Block, described: Singles) -> Singles:
+        embedding, others = backbone(block)
+        return head(others[0] if adapted else embedding, described)
+
+    return answer
 
 
 def _member(arrays: Mapping[str, np.ndarray[Any, Any]], begin: str) -> Weights:

@@ -15,14 +15,18 @@ import numpy as np
 
 from nasopt.predictors.aiop.block import Block
 
-__all__ = ["LAYERS", "WIDTH", "Backbone", "Head"]
+__all__ = ["ADAPTER", "FARTHEST", "LAYERS", "WIDTH", "Backbone", "Head"]
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Parameters = Mapping[str, Floats]
 
+ADAPTER = "adapter"
+"""First part of the names of an adapter's weights."""
 LAYERS = 6
 WIDTH = 32
 """Features of a node."""
+FARTHEST = 5.0
+"""Deviations at which descriptions are cut off."""
 HEAD = 5
 """Dense layers of a head; a rectifier stands behind the second."""
 
@@ -55,15 +59,26 @@ class _Layer:
 
 
 class Head:
-    """The dense layers behind a graph's embedding."""
+    """The dense layers behind a graph's embedding, and what they read beside it."""
 
     def __init__(self, parameters: Parameters, name: str) -> None:
         """Takes the weights whose names begin with `name`."""
+        about = f"{name.removesuffix('head')}about"
+        self._about = (parameters[f"{about}.mean"], parameters[f"{about}.scale"]) if f"{about}.mean" in parameters else None
         self._layers = [(parameters[f"{name}.{layer}.weight"].T, parameters[f"{name}.{layer}.bias"]) for layer in range(HEAD)]
 
-    def __call__(self, embedding: Floats) -> Floats:
-        """One number a graph: (graphs,)."""
+    def __call__(self, embedding: Floats, described: Floats | None = None) -> Floats:
+        """One number a graph: (graphs,).
+
+        Args:
+            embedding: of the graphs.
+            described: descriptions of the networks, (graphs, 31); heads that do not read them do without.
+        """
         x = embedding
+        if self._about is not None:
+            assert described is not None, "this head reads descriptions"
+            mean, scale = self._about
+            x = np.concatenate([x, np.clip((described - mean) / scale, -FARTHEST, FARTHEST)], axis=1)
         for layer, (weight, bias) in enumerate(self._layers):
             x = x @ weight + bias
             x = np.maximum(x, 0) if layer == 1 else x
@@ -102,7 +117,7 @@ class Backbone:
 
     def __call__(self, block: Block) -> tuple[Floats, list[Floats]]:
         """Embeddings of graphs: of the backbone, (graphs, 32), and for each adapter backbone and adapter side by side, (graphs, 64)."""
-        adjacency, x = block.adjacency(), self.embed(block)
+        adjacency, x = block.adjacency, self.embed(block)
         beside = [x] * len(self._adapters)
         after, spare = np.empty_like(x), np.empty_like(x)
         results = [np.empty_like(x) for _ in self._adapters]

@@ -6,13 +6,14 @@ cost; and what is unlike is far from the nearest of training, in units of what i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nasopt.graphs.computational_graph import VOCABULARY, CGFeatures
 
-__all__ = ["Likeness", "description"]
+__all__ = ["TINY", "Likeness", "description", "descriptions", "usual"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -20,6 +21,8 @@ USUAL = 95
 """Percentile of the distances within training that counts as 1."""
 KEPT = 400
 """Descriptions kept of training at most."""
+TINY = 1e-4
+"""What is added to costs before their logarithm."""
 FLOOR = 0.02
 """Least deviation of a share that distances are measured in, or a word that training never saw would be infinitely far."""
 
@@ -34,8 +37,19 @@ def description(graph: CGFeatures, gflops: float, params: float) -> Floats:
     """
     words = np.bincount(np.concatenate([graph.weighted_ops, graph.regular_ops]), minlength=len(VOCABULARY))
     nodes = len(graph.resolutions)
-    sizes = [nodes, 256 * graph.resolutions[:, :4].max(initial=1 / 256), gflops + 1e-4, params + 1e-4]
+    sizes = [nodes, 256 * graph.resolutions[:, :4].max(initial=1 / 256), gflops + TINY, params + TINY]
     return np.concatenate([words / nodes, np.log2(sizes)])
+
+
+def descriptions(graphs: Sequence[CGFeatures], gflops: Floats, params: Floats) -> Floats:
+    """Of several networks: (n, 31); arguments as of `description`."""
+    return np.stack([description(*one) for one in zip(graphs, gflops, params, strict=True)])
+
+
+def usual(descriptions: Floats) -> tuple[Floats, Floats]:
+    """Mean of descriptions, and what each number is measured in, (31,) both."""
+    floor = np.concatenate([np.full(len(VOCABULARY), FLOOR), np.full(4, 0.25)])
+    return descriptions.mean(axis=0), np.maximum(descriptions.std(axis=0), floor)
 
 
 class Likeness:
@@ -56,8 +70,7 @@ class Likeness:
         """Learns what is usual; of many networks, a random part is kept."""
         rows = np.random.default_rng(seed).permutation(len(descriptions))[:KEPT]
         known = descriptions[np.sort(rows)]
-        floor = np.concatenate([np.full(len(VOCABULARY), FLOOR), np.full(4, 0.25)])
-        scale = np.maximum(known.std(axis=0), floor)
+        _, scale = usual(known)
         nearest = [_nearest(np.delete(known, row, axis=0), one, scale) for row, one in enumerate(known)] if len(known) > 1 else [1.0]
         return cls(known, scale, max(float(np.percentile(nearest, USUAL)), 0.1))
 

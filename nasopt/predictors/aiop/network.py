@@ -15,9 +15,11 @@ from torch_geometric.nn import GraphConv
 
 from nasopt.graphs.computational_graph import KERNELS, VOCABULARY
 from nasopt.predictors.aiop.block import Block
-from nasopt.predictors.aiop.inference import LAYERS, WIDTH
+from nasopt.predictors.aiop.inference import FARTHEST, LAYERS, WIDTH
 
-__all__ = ["Adapter", "Network", "head", "parameters", "tensors"]
+__all__ = ["About", "Adapter", "Network", "head", "parameters", "tensors"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 REGULAR, WEIGHTED, RESOLUTION, KERNEL, BIAS = 24, 14, 8, 4, 2
 """Widths of the parts of a node's features: 24 + 8, or 14 + 8 + 2 x 4 + 2."""
@@ -48,18 +50,46 @@ class Embedding(nn.Module):
         return x.index_copy(0, block["weighted"], torch.cat(weighted, 1)).index_copy(0, block["regular"], regular)
 
 
+class About(nn.Module):
+    """Descriptions of whole networks for a head to read: standardised, and cut off where training saw nothing."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Floats, scale: Floats) -> None:
+        """Takes what is usual.
+
+        Args:
+            mean: of descriptions, (31,).
+            scale: what each number is measured in, (31,).
+        """
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
+        self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32)))
+
+    def forward(self, described: Tensor) -> Tensor:
+        """(graphs, 31)."""
+        return ((described - self.mean) / self.scale).clamp(-FARTHEST, FARTHEST)
+
+
 class Network(nn.Module):
     """Embedding, backbone and head."""
 
-    def __init__(self) -> None:
+    def __init__(self, about: About | None = None) -> None:
+        """Draws weights.
+
+        Args:
+            about: what the head reads beside the mean over nodes, which cannot tell how many nodes there are: not in the paper.
+        """
         super().__init__()
         self.embedding = Embedding()
         self.layers = nn.ModuleList(GraphConv(WIDTH, WIDTH) for _ in range(LAYERS))
-        self.head = head(WIDTH)
+        self.about = about
+        self.head = head(WIDTH + (0 if about is None else len(about.mean)))
 
     def forward(self, block: dict[str, Tensor]) -> Tensor:
         """One number a graph."""
-        return run_head(self.head, _means(block, self.states(block)[-1]))
+        return run_head(self.head, beside(self.about, block, [_means(block, self.states(block)[-1])]))
 
     def states(self, block: dict[str, Tensor]) -> list[Tensor]:
         """Features of nodes before the first layer and after each."""
@@ -72,10 +102,11 @@ class Network(nn.Module):
 class Adapter(nn.Module):
     """Layers beside a frozen backbone, and a head of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, about: About | None = None) -> None:
         super().__init__()
         self.layers = nn.ModuleList(GraphConv(2 * WIDTH, WIDTH) for _ in range(LAYERS))
-        self.head = head(2 * WIDTH)
+        self.about = about
+        self.head = head(2 * WIDTH + (0 if about is None else len(about.mean)))
 
     def forward(self, block: dict[str, Tensor], states: list[Tensor]) -> Tensor:
         """One number a graph.
@@ -87,7 +118,12 @@ class Adapter(nn.Module):
         x = states[0]
         for layer, state in zip(self.layers, states[1:], strict=True):
             x = torch.tanh(layer(torch.cat([state, x], 1), block["edges"]))
-        return run_head(self.head, torch.cat([_means(block, states[-1]), _means(block, x)], 1))
+        return run_head(self.head, beside(self.about, block, [_means(block, states[-1]), _means(block, x)]))
+
+
+def beside(about: About | None, block: dict[str, Tensor], embeddings: list[Tensor]) -> Tensor:
+    """What a head reads."""
+    return torch.cat(embeddings if about is None else [*embeddings, about(block["described"])], 1)
 
 
 def head(inputs: int) -> nn.ModuleList:
@@ -102,13 +138,20 @@ def run_head(layers: nn.ModuleList, x: Tensor) -> Tensor:
     return x[:, 0]
 
 
-def tensors(block: Block) -> dict[str, Tensor]:
-    """A block as the modules take it."""
+def tensors(block: Block, described: Floats | None = None) -> dict[str, Tensor]:
+    """A block as the modules take it.
+
+    Args:
+        block: graphs.
+        described: descriptions of the networks (`nasopt.predictors.aiop.likeness`), (graphs, 31), where heads read them.
+    """
     graphs = np.repeat(np.arange(block.count), np.diff(block.begins))
     named: dict[str, Any] = {
         "weighted": block.weighted, "regular": block.regular, "weighted_ops": block.weighted_ops, "kernels": block.kernels,
         "biases": block.biases, "regular_ops": block.regular_ops, "resolutions": block.resolutions, "edges": block.edges, "graphs": graphs,
     }  # fmt: skip
+    if described is not None:
+        named["described"] = described.astype(np.float32)
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in named.items()}
 
 

@@ -67,10 +67,16 @@ class Data:
     Attributes:
         graphs: features.
         targets: (n,).
+        described: descriptions of the networks, (n, 31), where heads read them.
     """
 
     graphs: Sequence[CGFeatures]
     targets: Floats
+    described: Floats | None = None
+
+    def block(self, rows: Sequence[int] | np.ndarray[Any, Any]) -> dict[str, Tensor]:
+        """These rows, as modules take them."""
+        return tensors(Block.of([self.graphs[row] for row in rows]), None if self.described is None else self.described[rows])
 
 
 def fit(
@@ -113,22 +119,22 @@ def fit(
             if recipe.cosine:
                 done = (run.epoch * steps + step) / (recipe.epochs * steps)
                 run.optimizer.param_groups[0]["lr"] = recipe.rate * 0.5 * (1 + float(np.cos(np.pi * done)))
-            total += len(rows) * _step(
-                run, forward, tensors(Block.of([train.graphs[row] for row in rows])), train.targets[rows], recipe.delta
-            )
-        error = float(np.abs(outputs(network, judged.graphs) - judged.targets).mean())
+            total += len(rows) * _step(run, forward, train.block(rows), train.targets[rows], recipe.delta)
+        error = float(np.abs(outputs(network, judged.graphs, judged.described) - judged.targets).mean())
         run.finish_epoch(total / len(train.graphs), error)
         progress(run.epoch, error)
     module.load_state_dict(run.best)
     return run.best_error
 
 
-def outputs(network: Network | tuple[Network, Adapter], graphs: Sequence[CGFeatures]) -> Floats:
-    """What a network says of graphs: (n,)."""
+def outputs(network: Network | tuple[Network, Adapter], graphs: Sequence[CGFeatures], described: Floats | None = None) -> Floats:
+    """What a network says of graphs, (n,); `described` as in `Data`."""
     module, forward = _parts(network)
     module.eval()
     with torch.no_grad():
-        found = [forward(tensors(Block.of(graphs[place : place + LARGE]))).numpy() for place in range(0, len(graphs), LARGE)]
+        asked = Data(graphs, np.empty(0), described)
+        places = np.arange(len(graphs))
+        found = [forward(asked.block(places[first : first + LARGE])).numpy() for first in range(0, len(graphs), LARGE)]
     return np.concatenate(found).astype(np.float64)
 
 
