@@ -11,6 +11,7 @@ import numpy as np
 
 from nasopt.errors import MissingExtraError, UsageError
 from nasopt.predictor_results import Agreement, TrainResult
+from nasopt.predictors.agreement import agreement
 from nasopt.predictors.aiop.checkpoint import CARD, Checkpoint
 from nasopt.predictors.aiop.corpus import Corpus, from_space
 from nasopt.predictors.aiop.ensemble import DEV, Ensemble, train_members
@@ -104,13 +105,13 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     mean = checkpoint.predict(rest.graphs, rest.gflops, rest.params).mean(axis=0)
     constant = np.full(len(truth), np.median(labels[seen]) * data.factor)
     baselines = {
-        "flops": _agreement(rest.gflops, truth, same_unit=False),
-        "params": _agreement(rest.params, truth, same_unit=False),
+        "flops": agreement(rest.gflops, truth, same_unit=False),
+        "params": agreement(rest.params, truth, same_unit=False),
         "constant": Agreement(0.0, 0.0, float(np.abs(constant - truth).mean())),
     }
     result = TrainResult(
         folder, asked.space, asked.metric, data.unit, len(seen), asked.members, tuple(member.epoch for member in members), len(truth),
-        _agreement(mean, truth), baselines,
+        agreement(mean, truth), baselines,
     )  # fmt: skip
     card = {**checkpoint.card, **_card(asked, result, data.source)}
     replace(checkpoint, card=card).save(folder)
@@ -173,13 +174,6 @@ def _hash(keys: list[str]) -> str:
     import hashlib
 
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-
-
-def _agreement(found: Floats, truth: Floats, *, same_unit: bool = True) -> Agreement:
-    from scipy.stats import kendalltau, spearmanr
-
-    tau, srcc = (float(np.nan_to_num(statistic(found, truth)[0])) for statistic in (kendalltau, spearmanr))
-    return Agreement(tau, srcc, float(np.abs(found - truth).mean()) if same_unit else None)
 
 
 def _card(asked: AIOPTraining, result: TrainResult, source: str) -> dict[str, Any]:
