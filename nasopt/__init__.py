@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "verify"})
-_HOMES = {"PredictResult": "nasopt.predictor_results"}
+_HOMES = dict.fromkeys(("PredictResult", "Predicted"), "nasopt.predictor_results")
 
 __all__ = [
     "Answer",
@@ -43,6 +43,7 @@ __all__ = [
     "NasoptError",
     "NodeCost",
     "PredictResult",
+    "Predicted",
     "Repair",
     "Sample",
     "TensorInfo",
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
-    from nasopt.predictor_results import PredictResult
+    from nasopt.predictor_results import Predicted, PredictResult
     from nasopt.results import (
         Answer,
         ApplyResult,

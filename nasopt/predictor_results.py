@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Agreement", "PredictResult", "PredictedTask", "TasksResult", "TrainResult"]
+__all__ = ["Agreement", "PredictResult", "Predicted", "PredictedTask", "TasksResult", "TrainResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +77,21 @@ class TasksResult:
     """All of them."""
 
     tasks: tuple[PredictedTask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a predictor says of the architectures before and after, were they trained anew."""
+
+    task: str
+    unit: str
+    before: float
+    after: float
+    change: float
+    std: float | None
+    """Of the change, over the ensemble's members; None where there is one."""
+    members: int
+    weight: float
+    """Share of saliency that a change of 100 % was worth in the choice."""
+    unlikeness: float
+    warning: str | None

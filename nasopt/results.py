@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nasopt.drawings import Drawing
+from nasopt.predictor_results import Predicted
 
 __all__ = [
     "Answer",
@@ -329,6 +330,7 @@ class CompressResult:
     metric: float | None = None
     """What the user's metric gives for the model that was read."""
     labelled: Labelled | None = None
+    predicted: Predicted | None = None
     """None where no labels were given."""
     samples: tuple[Sample, ...] = ()
     """Inputs to look at with both answers; none where the outputs are nothing to look at."""

@@ -157,7 +157,7 @@ def test_modules_hold_one_idea(path: Path) -> None:
 
 
 def test_every_public_name_is_offered_at_the_top() -> None:
-    assert set(nasopt.__all__) == VERBS | set(errors.__all__) | set(results.__all__) | {"PredictResult"}
+    assert set(nasopt.__all__) == VERBS | set(errors.__all__) | set(results.__all__) | {"PredictResult", "Predicted"}
     assert set(nasopt.__all__) <= set(dir(nasopt))
     for name in nasopt.__all__:
         assert getattr(nasopt, name).__name__ == name

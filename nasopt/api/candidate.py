@@ -57,6 +57,7 @@ def search(request: Request, space: SearchSpace, constraints: Constraints, granu
         time_limit=TIME_LIMIT if request.time_limit is None and request.clock else request.time_limit,
         best_effort=request.best_effort,
         on_generation=on_generation,
+        objectives=() if request.predictor is None else (request.predictor,),
     )
 
 

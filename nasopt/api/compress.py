@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from nasopt.api.candidate import coarser, find, finish, realise
 from nasopt.api.choice import MeasuredSearch
+from nasopt.api.predicted import PredictedChange, read_predictor
 from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.probing import WORK, WORK_WITHOUT_DATA
 from nasopt.api.records import cost_of, notes_on
@@ -75,6 +76,8 @@ def compress(
     checkpoint: str | Path | None = None,
     measure: int | None = None,
     metric: str | None = None,
+    predictor: str | Path | None = None,
+    predictor_weight: float = 0.0,
     measure_latency: bool = True,
     threads: int = 1,
     pareto: str | Path | None = None,
@@ -116,6 +119,9 @@ def compress(
         measure: build, repair and measure so many candidates before one is chosen; with `data` or `metric` 6 without it, as many as can be
             begun in 5 minutes.
         metric: ``FILE.py:function``, called with the path of an ONNX file in a process of its own; the larger its number, the better.
+        predictor: a task that a predictor ships for, or a folder of ``nasopt train aiop``: what it says of the architectures is a further
+            objective of the search, and is reported.
+        predictor_weight: share of saliency that a predicted change of 100 % is worth where one is chosen.
         measure_latency: time the network before and after.
         threads: for the timing.
         pareto: a directory for models along the Pareto front.
@@ -145,9 +151,10 @@ def compress(
         path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, time_limit,
         best_effort, fold_batchnorm, threads, compensate, finetune, measure,
         None if metric is None else read_metric(metric), measure_latency,
-        generations is None, progress or _silent,
+        generations is None, None, progress or _silent,
     )  # fmt: skip
     check_request(request, pareto, dry_run=dry_run, force=force)
+    judge = None if predictor is None else read_predictor(predictor)
 
     request.report("read", None, str(path))
     original = Graph(read_model(path), input_shapes, origin=str(path))
@@ -179,6 +186,8 @@ def compress(
         work=WORK_WITHOUT_DATA if data is None else WORK,
         report=request.report,
     )
+    if judge is not None:
+        request = replace(request, predictor=PredictedChange(judge, space.costs, predictor_weight))
     constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
     choice = None
     if data is not None or request.metric is not None:
@@ -250,6 +259,7 @@ def compress(
         measured=() if choice is None else choice.measured,
         metric=whole,
         labelled=labelled,
+        predicted=None if request.predictor is None else request.predictor.record(allocation.kept, str(path)),
         samples=shown,
     )
 

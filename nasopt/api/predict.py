@@ -11,28 +11,26 @@ from nasopt.errors import UsageError
 from nasopt.graphs.cg_from_graph import computational_graph
 from nasopt.graphs.cost import totals
 from nasopt.graphs.graph import load_graph
-from nasopt.predictor_results import Agreement, PredictedTask, PredictResult, TasksResult
+from nasopt.predictor_results import PredictResult
 from nasopt.predictors.aiop.checkpoint import Checkpoint
 from nasopt.predictors.aiop.likeness import description
-from nasopt.predictors.shipped import ShippedTask, shipped, shipped_tasks
+from nasopt.predictors.shipped import shipped
 
-__all__ = ["list_tasks", "predict"]
-
-
-def list_tasks() -> TasksResult:
-    """The tasks that predictors ship for, with how good these are on networks that they had not seen."""
-    return TasksResult(tuple(_listed(one) for one in shipped_tasks()))
-
-
-def _listed(one: ShippedTask) -> PredictedTask:
-    card = one.card
-    return PredictedTask(
-        one.name, one.about, one.unit, card["data"]["text"], card["labels"], card["test"]["rows"], Agreement(**card["test"]["agreement"])
-    )  # fmt: skip
+__all__ = ["predict", "warning_of"]
 
 
 UNLIKE = 2.0
 """Unlikeness from which on the user is warned."""
+
+
+def warning_of(origin: str, unlikeness: float) -> str | None:
+    """The line for a network that is unlike those of training."""
+    if unlikeness <= UNLIKE:
+        return None
+    return (
+        f"{origin}: unlike any network that the predictor was trained on (distance {unlikeness:.1f}, of which 1 is usual in training): "
+        "the figure is an extrapolation"
+    )
 
 
 def predict(
@@ -63,13 +61,8 @@ def predict(
     gflops = 2 * cost.macs / 1e9
     said = known.predict([features], np.array([gflops]), np.array([cost.params / 1e6]))[:, 0]
     unlikeness = known.likeness.unlikeness(description(features, gflops, cost.params / 1e6))
-    warning = None
-    if unlikeness > UNLIKE:
-        warning = (
-            f"{path}: unlike any network that the predictor was trained on (distance {unlikeness:.1f}, of which 1 is usual in training): "
-            "the figure is an extrapolation"
-        )
     std = float(said.std(ddof=1)) if len(said) > 1 else None
     return PredictResult(
-        path, str(known.card["task"]), str(known.card["unit"]), float(said.mean()), std, len(said), unlikeness, warning, gflops, cost.params
+        path, str(known.card["task"]), str(known.card["unit"]), float(said.mean()), std, len(said), unlikeness,
+        warning_of(str(path), unlikeness), gflops, cost.params
     )  # fmt: skip

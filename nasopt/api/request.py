@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nasopt.api.predicted import PredictedChange
 from nasopt.errors import UsageError
 from nasopt.files import check_writable
 from nasopt.runtime.metric import Metric
@@ -68,6 +69,8 @@ class Request:
     measure_latency: bool
     clock: bool
     """Whether the clock may end anything: not where a number of generations was asked for."""
+    predictor: PredictedChange | None
+    """A further objective of the search."""
     report: Progress
     """Is told how far it is."""
 

@@ -57,6 +57,15 @@ INPUTS = ("data", "labels", "preprocess", "checkpoint")
 @click.option("--learn-labels", is_flag=True, help="Distillation learns from --labels as well.")
 @click.option("--measure", type=click.IntRange(min=1), metavar="N", help="Measure N candidates before one is chosen (with --data: 6).")
 @click.option("--metric", metavar="FILE.py:FUNCTION", help="What to choose by: gets the path of an ONNX file, returns a number.")
+@click.option("--predictor", metavar="TASK|FOLDER", help="Search by what a predictor says of the architecture, too ('nasopt predict').")
+@click.option(
+    "--predictor-weight",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="W",
+    help="... and choose by it: its weight.",
+)
 @click.option("--simplify/--no-simplify", default=True, help="Remove identities, dead branches, duplicates (default) or not.")
 @click.option("--fold-batchnorm/--no-fold-batchnorm", help="Fold BatchNorm into convolutions or not (default).")
 @seed_option()

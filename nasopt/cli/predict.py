@@ -48,17 +48,20 @@ def command(
     Its weights do not matter: what is predicted is what the architecture would reach if it were trained as those were that the predictor
     learned from. A warning says when it is unlike all of those.
     """
-    from nasopt.api.predict import list_tasks, predict
     from nasopt.errors import UsageError
     from nasopt.report import predictors
 
     if listed:
+        from nasopt.api.tasks import list_tasks
+
         tasks = list_tasks()
         return terminal.show(
             lambda: predictors.tasks_json(tasks), lambda style: predictors.tasks_text(tasks, style), schema="predict-tasks"
         )
     if model is None:
         raise UsageError("name the ONNX file to predict for (or --list-tasks)")
+    from nasopt.api.predict import predict
+
     result = predict(model, checkpoint, task=task, input_shapes=input_shapes)
     if result.warning is not None:
         terminal.warn(result.warning)

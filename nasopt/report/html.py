@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nasopt import __version__
 from nasopt.report import samples, svg
+from nasopt.report.predictors import predicted_line
 from nasopt.report.units import byte_size, change, count, less, milliseconds, percent, plural
 from nasopt.results import MACS_DEFINITION
 
@@ -251,11 +252,12 @@ def _verification(outcome: VerifyResult | None) -> str:
 
 
 def _known(result: CompressResult) -> list[tuple[str, str]]:
-    """Accuracy, where labels told."""
+    """Accuracy, where labels told, and what a predictor says."""
+    facts = [] if result.predicted is None else [("predicted", predicted_line(result.predicted))]
     if result.labelled is None:
-        return []
+        return facts
     known = result.labelled
-    return [("accuracy", f"{percent(known.before)} → {percent(known.after)} on {plural(known.inputs, 'held-out input')}")]
+    return [*facts, ("accuracy", f"{percent(known.before)} → {percent(known.after)} on {plural(known.inputs, 'held-out input')}")]
 
 
 def _making(result: CompressResult) -> str:

@@ -93,6 +93,7 @@ def compress(result: CompressResult) -> Body:
         "latency": _latency(result.latency),
         "repair": None if result.repair is None else asdict(result.repair),
         "labelled": None if result.labelled is None else asdict(result.labelled),
+        "predicted": None if result.predicted is None else asdict(result.predicted),
         "measured": [asdict(one) for one in result.measured],
         "metric": result.metric,
         "verification": None if result.verification is None else _verification(result.verification),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nasopt.report.layout import columns, printable
 
 if TYPE_CHECKING:
-    from nasopt.predictor_results import Agreement, PredictResult, TasksResult, TrainResult
+    from nasopt.predictor_results import Agreement, Predicted, PredictResult, TasksResult, TrainResult
     from nasopt.report.layout import Style
 
-__all__ = ["predict_json", "predict_text", "tasks_json", "tasks_text", "train_json", "train_text"]
+__all__ = ["predict_json", "predict_text", "predicted_line", "tasks_json", "tasks_text", "train_json", "train_text"]
 
 Body = dict[str, Any]
 
@@ -26,6 +26,14 @@ def predict_text(result: PredictResult, style: Style) -> str:
     figure = style(f"{result.mean:.3f} {printable(result.unit)}".strip(), "bold")
     spread = "" if result.std is None else f" +- {result.std:.3f} over {result.members} members"
     return f"{printable(result.task)}: {figure}{spread}"
+
+
+def predicted_line(one: Predicted) -> str:
+    """Both architectures, and how sure the change is."""
+    spread = "" if one.std is None else f" +- {one.std:.2g}"
+    unlike = "; an extrapolation: unlike the networks of training" if one.warning else ""
+    figures = f"{one.before:.4g} -> {one.after:.4g} {printable(one.unit)} ({one.change:+.3g}{spread})"
+    return f"{printable(one.task)} {figures} if trained anew{unlike}"
 
 
 def tasks_json(result: TasksResult) -> Body:

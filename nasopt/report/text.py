@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nasopt.report.layout import columns, printable
+from nasopt.report.predictors import predicted_line
 from nasopt.report.units import byte_size, change, count, less, milliseconds, percent, plural, shape
 from nasopt.results import MACS_DEFINITION
 
@@ -277,6 +278,8 @@ def _facts(result: CompressResult, style: Style) -> list[tuple[str, str]]:
     if result.labelled is not None:
         known = result.labelled
         facts.append(("accuracy", f"{percent(known.before)} -> {percent(known.after)} on {plural(known.inputs, 'held-out input')}"))
+    if result.predicted is not None:
+        facts.append(("predicted", predicted_line(result.predicted)))
     if result.measured:
         chosen = next(one for one in result.measured if one.chosen)
         gave = "" if result.metric is None or chosen.metric is None else f", metric {result.metric:.4g} -> {chosen.metric:.4g}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,12 @@ from nasopt.search.descent import descend, give_back, unreachable
 from nasopt.search.front import front_of
 from nasopt.search.granularity import CPU_STEP, Granularity, choose_steps
 
+if TYPE_CHECKING:
+    from nasopt.search.evolution import Objective
+
 __all__ = ["Allocation", "allocate", "predicted"]
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -68,6 +72,7 @@ def allocate(
     time_limit: float | None = None,
     best_effort: bool = False,
     on_generation: Callable[[int], None] | None = None,
+    objectives: Sequence[Objective] = (),
 ) -> Allocation:
     """Chooses how many units each group keeps.
 
@@ -80,6 +85,7 @@ def allocate(
         time_limit: seconds for the search.
         best_effort: take the nearest candidate where the constraints cannot be reached.
         on_generation: progress.
+        objectives: further ones, which the search pursues, and which count in the choice by their weights.
 
     Raises:
         ConstraintUnreachableError: not even the smallest network of the space satisfies the constraints.
@@ -96,7 +102,10 @@ def allocate(
     if reached and generations > 0 and len(space.choices):
         from nasopt.search.evolution import evolve
 
-        outcome = evolve(space, constraints, path, seed=seed, generations=generations, time_limit=time_limit, on_generation=on_generation)
+        outcome = evolve(
+            space, constraints, path, seed=seed, generations=generations, time_limit=time_limit, objectives=objectives,
+            on_generation=on_generation,
+        )  # fmt: skip
         candidates += list(outcome.genomes)
         done, stopped, evaluations = outcome.generations, outcome.stopped_by, evaluations + outcome.evaluations
     genomes = np.unique(np.array(candidates), axis=0)
@@ -106,15 +115,21 @@ def allocate(
         if not len(feasible):  # saliencies that overflow lead the descent astray: the smallest network always holds
             feasible = np.zeros((1, len(space.choices)), np.int64)
         # Steps back can lift a candidate past another: all are given theirs before the best is taken.
-        ranked = feasible[np.argsort(-space.saliency(space.kept(feasible)), kind="stable")][:16]
+        ranked = feasible[np.argsort(-worth(space, feasible, objectives), kind="stable")][:16]
         finished = np.unique([give_back(space, constraints, genome) for genome in ranked], axis=0)
-        finished = finished[np.argsort(-space.saliency(space.kept(finished)), kind="stable")]
+        finished = finished[np.argsort(-worth(space, finished, objectives), kind="stable")]
     best = finished[0]
     front = front_of(space, np.concatenate([genomes, best[None]]), chosen=best)[::-1]
     chosen = int(np.flatnonzero((front == best).all(axis=1))[0])
     return Allocation(
         space, space.kept(best[None])[0], space.kept(front), chosen, done, evaluations, stopped, reached, space.kept(finished)
     )
+
+
+def worth(space: SearchSpace, genomes: Ints, objectives: Sequence[Objective]) -> Floats:
+    """What candidates are chosen by: saliency kept, and further objectives by their weights."""
+    kept = space.kept(genomes)
+    return space.saliency(kept) + sum(one.weight * one(space, kept) for one in objectives if one.weight)
 
 
 def _unreachable_error(space: SearchSpace, constraints: Constraints) -> ConstraintUnreachableError:

@@ -35,6 +35,8 @@ class Objective(Protocol):
     """Something to maximise, for a whole population at once; predictors join the search through this."""
 
     name: str
+    weight: float
+    """What one of it is worth in the choice, in shares of saliency; the front has it in any case."""
 
     def __call__(self, space: SearchSpace, kept: Ints) -> Floats:
         """One number a candidate, larger is better; `kept` is (population, groups)."""
@@ -46,7 +48,8 @@ class Outcome:
     """What a search leaves behind.
 
     Attributes:
-        genomes: the Pareto front (feasible candidates only, unless there are none), by ascending MACs.
+        genomes: the Pareto front (feasible candidates only, unless there are none), by ascending MACs; with further objectives the whole
+            last population.
         generations: how many were run.
         evaluations: how many different candidates were scored.
         stopped_by: ``generations`` or ``time limit``.
@@ -111,7 +114,8 @@ def evolve(
             on_generation(done)
     genomes = algorithm.pop.get("X").astype(np.int64)
     feasible = constraints.hold(space, space.kept(genomes))
-    return Outcome(front_of(space, genomes[feasible] if feasible.any() else genomes), done, evaluator.n_eval, stopped)
+    found = genomes[feasible] if feasible.any() else genomes
+    return Outcome(np.unique(found, axis=0) if objectives else front_of(space, found), done, evaluator.n_eval, stopped)
 
 
 class _Problem(Problem):  # type: ignore[misc]

@@ -87,7 +87,7 @@ def test_compress_passes_every_option(nasopt, verbs):
         "--preserve *head* --preserve fc.* --granularity 8 --importance l1 --seed 5 --generations 9 --time-limit 1.5 --pareto front "
         "--best-effort --threads 2 --no-latency --no-simplify --fold-batchnorm --force --data cats.npy --preprocess p.json --data-limit 9 "
         "--no-compensate --finetune-steps 7 --finetune-epochs 2 --finetune-minutes .5 --augment flip --augment crop --checkpoint c.st "
-        "--labels l.npy --learn-labels --measure 4 --metric m.py:score"
+        "--labels l.npy --learn-labels --measure 4 --metric m.py:score --predictor cifar10 --predictor-weight .5"
     )
     assert nasopt(*line.split()).exit_code == 0
     args, options = verbs.calls["compress"]
@@ -123,6 +123,8 @@ def test_compress_passes_every_option(nasopt, verbs):
         "learn_labels": True,
         "measure": 4,
         "metric": "m.py:score",
+        "predictor": "cifar10",
+        "predictor_weight": 0.5,
         "force": True,
         "dry_run": False,
         "command": "nasopt " + line.replace("*head*", "'*head*'").replace("fc.*", "'fc.*'"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasopt.drawings import Box, Drawing
-from nasopt.predictor_results import Agreement, PredictedTask, PredictResult, TasksResult, TrainResult
+from nasopt.predictor_results import Agreement, Predicted, PredictedTask, PredictResult, TasksResult, TrainResult
 from nasopt.results import (
     Answer,
     BenchResult,
@@ -145,6 +145,7 @@ RESNET = CompressResult(
     ),
     metric=0.888,
     labelled=Labelled(50, 0.88, 0.86),
+    predicted=Predicted("cifar10", "%", 93.2, 92.9, -0.3, 0.1, 3, 0.5, 2.5, "net.onnx: unlike any network"),
     seed=7,
     generations=60,
     evaluations=4_800,
@@ -165,7 +166,17 @@ HEATMAPS = (Sample("heat", "heatmap", None, Answer(picture=_BEFORE), Answer(pict
 IMAGES = (Sample("clean", "image", _INPUT, Answer(picture=_BEFORE), Answer(picture=_AFTER), 0.5),)
 SHOWN = replace(RESNET, samples=CLASSES)
 DRY = replace(
-    RESNET, output=None, script=None, latency=None, verification=None, repair=None, notes=(), edits=(), frozen=(), front=RESNET.front[:1]
+    RESNET,
+    output=None,
+    script=None,
+    predicted=None,
+    latency=None,
+    verification=None,
+    repair=None,
+    notes=(),
+    edits=(),
+    frozen=(),
+    front=RESNET.front[:1],
 )
 SLOW = replace(RESNET, latency=SLOWER, repair=NO_GAIN)
 MISSED = replace(RESNET, asked={"flops": 0.9}, reached=False)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nasopt.mutations.space import SearchSpace
+from nasopt.search.allocate import allocate
 from nasopt.search.constraints import Constraints
 from nasopt.search.descent import descend
 from nasopt.search.evolution import Outcome, evolve
@@ -64,7 +65,7 @@ def test_a_clock_stops_between_generations(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_further_objective_is_asked_for_whole_populations() -> None:
     class Fewest:
-        name = "fewest"
+        name, weight = "fewest", 0.0
         asked = 0
 
         def __call__(self, space: SearchSpace, kept: np.ndarray) -> np.ndarray:
@@ -74,3 +75,21 @@ def test_a_further_objective_is_asked_for_whole_populations() -> None:
     space, fewest = generated_space(9), Fewest()
     outcome = evolved(space, reachable(space, 0.5), objectives=[fewest])
     assert fewest.asked == outcome.evaluations
+
+
+def test_a_further_objective_chooses_by_its_weight() -> None:
+    class First:
+        """Wants the first group whole."""
+
+        name = "first"
+
+        def __init__(self, weight: float) -> None:
+            self.weight = weight
+
+        def __call__(self, _space: SearchSpace, kept: np.ndarray) -> np.ndarray:
+            return kept[:, 0].astype(np.float64)
+
+    space = generated_space(9)
+    constraints = reachable(space, 0.4)
+    kept = [allocate(space, constraints, granularity=None, objectives=[First(weight)]).kept[0] for weight in (0.0, 100.0)]
+    assert kept[0] <= kept[1] == space.choices[0][-1]

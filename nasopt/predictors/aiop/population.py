@@ -67,6 +67,15 @@ class PopulationPredictor:
                 outputs[place, begin : begin + len(rows)] = answer(self._block, about)[: len(rows)]
         return self._checkpoint.in_unit(outputs.astype(np.float64), gflops)
 
+    def whole(self) -> Floats:
+        """What each member says of the network as it is: (members,)."""
+        return self.members(self._whole)[:, 0]
+
+    @property
+    def unlikeness(self) -> float:
+        """Of the network to those of training (`nasopt.predictors.aiop.likeness`)."""
+        return self._checkpoint.likeness.unlikeness(self._described)
+
     def change(self, kept: Ints) -> tuple[Floats, Floats]:
         """By how much candidates differ from the whole network, and the deviation of that over members, (population,) both."""
         said = self.members(np.concatenate([self._whole, kept]))
