@@ -3,7 +3,7 @@
     python -m benchmarks.pruned_ranks [--network resnet20_cifar10_jpeg] [--variants 20] [--steps 100]
 
 In each band, random allocations of channels with MACs within 1 % of each other. All are pruned in the same order of channels
-(`surgery`, 500 images), distilled alike from the original (10,000 images of CIFAR-10's training set, no labels, `--steps` of 128) and judged
+(`surgery`, 500 images), distilled alike (10,000 images of CIFAR-10's training set, no labels, `--steps` of 128 images) and judged
 on the test images. Rank correlations (Spearman) within bands, and their mean over bands with a 95 % bootstrap interval over variants,
 of: saliency (`surgery`: predicted divergence, `meanfield`: without data), AIO-P's predicted change (the shipped CIFAR-10 predictor),
 parameters, activations, nwot (Mellor et al., ICML 2021) and synflow (Tanaka et al., NeurIPS 2020) on random weights, and mean ranks of
