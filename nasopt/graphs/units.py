@@ -148,6 +148,7 @@ def solve(coupling: Coupling) -> Units:
         unit_of, count = _classes(coupling.atoms, coupling.equations)
     tracks = {value: tuple(unit_of[track] for track in own) for value, own in coupling.tracks.items() if own}
     _hold_products(coupling)
+    _hold_single_channels(coupling)
     footprint, width = _footprints(tracks, count)
     held: dict[int, Barrier] = {}
     for atoms, barrier in coupling.barriers:
@@ -232,6 +233,14 @@ def _hold_products(coupling: Coupling) -> None:
         for track in own if crowded else ():
             if crowded.intersection(spans(track)):
                 coupling.freeze(track, Barrier(value, "coupling", "product", f"'{value}' holds a product of two choices of channels"))
+
+
+def _hold_single_channels(coupling: Coupling) -> None:
+    """A value that has one channel of them all (a part of a Split) would be empty without it."""
+    for value, own in coupling.tracks.items():
+        for track in own:
+            if track.size == 1:
+                coupling.freeze(track, Barrier(value, "coupling", "one channel", f"'{value}' has no other channel"))
 
 
 def _varying(track: Track) -> int | None:

@@ -156,6 +156,15 @@ def test_an_output_in_the_middle_freezes_its_channels_only() -> None:
     assert groups(net.model(net.conv(b, "c", 6, 4), b)) == {"a": (8, 1)}
 
 
+def test_the_only_channel_of_a_part_stays() -> None:
+    net = Net(x=(1, 3, 6, 6))
+    parts = ["two", "one", "other"]
+    net.op("Split", net.conv("x", "a", 3, 4), net.ints(2, 1, 1), axis=1, out=parts)
+    units = units_of(net.model(*(net.conv(part, f"b{part}", size, 2) for part, size in zip(parts, (2, 1, 1), strict=True))))
+    assert [(group.name, len(group)) for group in units.groups] == [("a", 2)]
+    assert {frozen.barrier.attribute for frozen in units.frozen if frozen.name == "a"} == {"one channel"}
+
+
 def test_an_unknown_operator_freezes_what_it_touches_and_nothing_else() -> None:
     net = Net(x=(1, 3, 6, 6))
     b = net.conv(net.conv("x", "a", 3, 8), "b", 8, 6)
