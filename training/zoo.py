@@ -1,7 +1,8 @@
 """Real networks with published ImageNet accuracies: timm's, as computational graphs.
 
     python -m training.zoo --state FOLDER [--most 1000] [--minutes 80]     # graphs, one file a network; may be stopped and run again
-    python -m training.zoo --state FOLDER --pack                           # nasopt/predictors/zoo/
+    python -m training.zoo --state FOLDER --pack                           # nasopt/predictors/zoo/imagenet.npz
+    python -m training.zoo --foreign                                       # nasopt/predictors/zoo/foreign.npz
 
 Needs timm (without torchvision, which does not import beside torch 2.13; what timm wants of it is stood in for). Networks are built without
 published weights, exported to ONNX by torch's tracer, and read as everything else is; what is kept of them are features and costs.
@@ -9,6 +10,8 @@ published weights, exported to ONNX by torch's tracer, and read as everything el
 The rule for labels: a row of `$NASOPT_DATA/data/timm/imagenet_accuracy.parquet` counts if its weights saw nothing but ImageNet-1k and no
 teacher, by its tag (`FOREIGN`); of several recipes for one architecture and image size the best counts. Accuracies of other rows, best of
 each as well, stand in a column of their own.
+
+The foreign zoos of AIO-P's Table 12 (`data/zoos/published.csv`) are built the same way, by timm, or are onnx's own copies (Inception).
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import sys
 import time
 import types
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +103,18 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def exported(name: str, size: int) -> bytes:
     """The network as ONNX."""
     import timm
-    import torch
 
     try:
         model = timm.create_model(name, pretrained=False, exportable=True, img_size=size)
     except TypeError:  # most take images of any size
         model = timm.create_model(name, pretrained=False, exportable=True)
+    return traced(model, size)
+
+
+def traced(model: Any, size: int) -> bytes:
+    """A module as ONNX."""
+    import torch
+
     file = io.BytesIO()
     with torch.no_grad():
         torch.onnx.export(
@@ -115,20 +124,25 @@ def exported(name: str, size: int) -> bytes:
     return file.getvalue()
 
 
-def graph_of(row: Row) -> dict[str, np.ndarray[Any, Any]]:
+def features_of(model: bytes, name: str) -> tuple[CGFeatures, dict[str, float]]:
     """Features and costs."""
-    from dataclasses import asdict
-
     import onnx
 
     from nasopt.graphs.cg_from_graph import computational_graph
-    from nasopt.graphs.cost import totals
+    from nasopt.graphs.cost import COUNTED, node_macs, totals
     from nasopt.graphs.graph import Graph
 
-    graph = Graph(onnx.load_from_string(exported(row["name"], row["size"])))
-    cg, cost = computational_graph(graph, row["name"]), totals(graph)
-    costs = {"gflops": 2 * cost.macs / 1e9, "params": cost.params / 1e6, "cg_gflops": cg.flops() / 1e9}
-    return {**asdict(cg.features()), **{name: np.float64(value) for name, value in costs.items()}}
+    graph = Graph(onnx.load_from_string(model))
+    if hidden := [node for node in graph.nodes if node.op in COUNTED and not node.domain and node_macs(graph, node) is None]:
+        raise ValueError(f"{len(hidden)} nodes of unknown size, the first of them {hidden[0].name}")
+    cg, cost = computational_graph(graph, name), totals(graph)
+    return cg.features(), {"gflops": 2 * cost.macs / 1e9, "params": cost.params / 1e6, "cg_gflops": cg.flops() / 1e9}
+
+
+def graph_of(row: Row) -> dict[str, np.ndarray[Any, Any]]:
+    """Both as arrays."""
+    features, costs = features_of(exported(row["name"], row["size"]), row["name"])
+    return {**asdict(features), **{name: np.asarray(value) for name, value in costs.items()}}
 
 
 def make(state: Path, most: int, minutes: float) -> None:
@@ -192,13 +206,61 @@ def pack(state: Path, file: Path) -> None:
     say({name: value for name, value in told.items() if name != "left_out"}, len(failed), "left out")
 
 
+FOREIGN_ZOOS = ("slim-resnets", "slim-inception", "slim-mobilenets", "slim-efficientnets")
+BUILT_BY = {"inception_v3": "inception_v3", "inception_v4": "inception_v4", "inception_resnet_v2": "inception_resnet_v2"}
+"""timm's names, where they do not follow from the published one."""
+
+
+def foreign(name: str, size: int) -> bytes:
+    """A network of `data/zoos/published.csv` as ONNX."""
+    import onnx
+    import timm
+
+    if name in ("inception_v1", "inception_v2"):
+        return (Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx").read_bytes()
+    if name.startswith("mobilenet_v1_"):
+        make_v1 = importlib.import_module("timm.models.efficientnet")._gen_mobilenet_v1
+        return traced(make_v1("mobilenetv1_100", channel_multiplier=float(name.split("_")[2]), pretrained=False), size)
+    if name.startswith("mobilenet_v2_"):
+        known = f"mobilenetv2_{round(100 * float(name.split('_')[2]))}"
+    elif name.startswith("resnet_"):
+        _, version, depth = name.split("_")
+        known = f"resnet{depth}" if version == "v1" else f"resnetv2_{depth}"
+    else:
+        known = BUILT_BY.get(name, f"tf_{name}")
+    return traced(timm.create_model(known, pretrained=False, exportable=True), size)
+
+
+def make_foreign(file: Path) -> None:
+    """The foreign zoos in one file."""
+    import csv
+
+    sys.meta_path.append(_Finder())
+    with (data_dir() / "data/zoos/published.csv").open(encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table) if row["zoo"] in FOREIGN_ZOOS]
+    graphs, costs = zip(*(features_of(foreign(row["model"], int(row["input_size"])), row["model"]) for row in rows), strict=True)
+    sizes = np.array([int(row["input_size"]) for row in rows], np.int64)
+    keys = tuple(f"{row['model']}@{row['input_size']}" for row in rows)
+    columns = [np.array([cost[name] for cost in costs]) for name in ("gflops", "params", "cg_gflops")]
+    Zoo(
+        Corpus(keys, graphs, *columns), tuple(row["model"] for row in rows), sizes, tuple(row["zoo"] for row in rows),
+        np.array([float(row["value_percent"]) for row in rows]), np.ones(len(rows), np.int64), np.full(len(rows), np.nan),
+    ).save(file)  # fmt: skip
+    for row, features, cost in zip(rows, graphs, costs, strict=True):
+        say(row["zoo"], row["model"], len(features.resolutions), {name: round(value, 2) for name, value in cost.items()})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="timm's networks as computational graphs.")
-    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--foreign", action="store_true", help="write the foreign zoos")
     parser.add_argument("--most", type=int, default=250, help="parameters, in millions")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--pack", action="store_true", help="write nasopt/predictors/zoo/ from what there is")
     a = parser.parse_args(arguments)
+    if a.foreign:
+        make_foreign(FILE.with_name("foreign.npz"))
+        return 0
     if a.pack:
         pack(a.state, FILE)
         return 0

@@ -75,6 +75,13 @@ def _cast(inputs: Inputs, attrs: Attrs) -> Array:
     return _need(inputs[0]).astype(tensor_dtype_to_np_dtype(attrs["to"]))
 
 
+def _clip(inputs: Inputs, attrs: Attrs) -> Array:
+    data = _need(inputs[0])
+    low, high = (_operand(inputs, attrs, slot, name) for slot, name in ((1, "min"), (2, "max")))
+    data = data if low is None else np.maximum(data, low)
+    return np.asarray(data if high is None else np.minimum(data, high), data.dtype)
+
+
 def _constant_of_shape(inputs: Inputs, attrs: Attrs) -> Array:
     shape = tuple(int(n) for n in _need(inputs[0]))
     if int(np.prod(shape, dtype=np.int64)) > LIMIT:
@@ -174,6 +181,7 @@ _RULES: dict[str, Callable[[Inputs, Attrs], Array | list[Array]]] = {
     "And": _binary(np.logical_and),
     "Cast": _cast,
     "Ceil": _unary(np.ceil),
+    "Clip": _clip,
     "Concat": lambda inputs, attrs: np.concatenate([_need(value) for value in inputs], int(attrs["axis"])),
     "ConstantOfShape": _constant_of_shape,
     "Div": _divide,
