@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nasopt.api.predicted import read_predictor
 from nasopt.errors import MissingExtraError, UsageError
 from nasopt.predictor_results import Agreement, TrainResult
 from nasopt.predictors.agreement import agreement
@@ -48,6 +49,9 @@ class AIOPTraining:
         batch: graphs a step.
         rate: of Adam, falling to 0.
         seed: of all randomness.
+        describe: heads read a description of the network as well; not in the paper.
+        backbone: a folder of a trained predictor, or a task of one that ships: its first network stays as it is, and adapters are trained
+            beside it (Eq. 1); without it whole networks are trained.
     """
 
     space: str
@@ -62,11 +66,13 @@ class AIOPTraining:
     batch: int = 32
     rate: float = 2e-3
     seed: int = 0
+    describe: bool = True
+    backbone: str | Path | None = None
 
     @property
     def ensemble(self) -> Ensemble:
         """How its members are trained."""
-        return Ensemble(self.members, self.scaling, self.robust, self.epochs, self.batch, self.rate, self.seed)
+        return Ensemble(self.members, self.scaling, self.robust, self.epochs, self.batch, self.rate, self.seed, describe=self.describe)
 
 
 def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, progress: Progress | None = None) -> TrainResult:
@@ -87,6 +93,7 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     report = progress or (lambda _stage, _share, _detail: None)
     folder = Path(output)
     _check(asked, folder, force=force)
+    backbone = None if asked.backbone is None else _backbone(asked.backbone)
     space = get_space(asked.space, **asked.settings)
     data = labelled(space, asked.metric)
     learned, test = _split(asked, len(data.keys))
@@ -94,7 +101,7 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     chosen = np.concatenate([learned, test])
     corpus = _graphs(space, [data.genes[row] for row in chosen], [data.keys[row] for row in chosen], folder, report)
     labels, seen = data.labels[chosen], np.arange(len(learned))
-    members = train_members(asked.ensemble, corpus, labels, seen, folder, report)
+    members = train_members(asked.ensemble, corpus, labels, seen, folder, report, backbone=backbone)
     described = descriptions(corpus.graphs, corpus.gflops, corpus.params)
     checkpoint = Checkpoint(
         tuple(member.weights for member in members), tuple(member.scale for member in members),
@@ -116,6 +123,13 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     card = {**checkpoint.card, **_card(asked, result, data.source)}
     replace(checkpoint, card=card).save(folder)
     return result
+
+
+def _backbone(name: str | Path) -> Any:
+    """The first network of a predictor."""
+    from nasopt.predictors.aiop.network import restored
+
+    return restored(read_predictor(name).members[0])
 
 
 def _check(asked: AIOPTraining, folder: Path, *, force: bool) -> None:
@@ -180,8 +194,12 @@ def _card(asked: AIOPTraining, result: TrainResult, source: str) -> dict[str, An
     from dataclasses import asdict
 
     return {
-        "method": "AIO-P (Mills et al., AAAI 2023): GNN without adapters, an ensemble",
-        "training": {**asdict(asked), "settings": dict(asked.settings)},
+        "method": f"AIO-P (Mills et al., AAAI 2023): an ensemble of {'networks' if asked.backbone is None else 'adapters on one backbone'}",
+        "training": {
+            **asdict(asked),
+            "settings": dict(asked.settings),
+            "backbone": None if asked.backbone is None else str(asked.backbone),
+        },
         "data": {"space": asked.space, "metric": asked.metric, "source": source},
         "split": f"{result.labels} labels drawn by the seed, one in {DEV} of them a dev part; tested on {result.test_rows} others",
         "test": {"agreement": asdict(result.agreement), "baselines": {name: asdict(one) for name, one in result.baselines.items()}},

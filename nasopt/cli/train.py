@@ -52,6 +52,8 @@ def command(ctx: click.Context) -> None:
     show_default=True,
     help="Whether large errors count linearly, or squared as in the paper.",
 )
+@click.option("--describe/--no-describe", default=True, help="Heads read a description of the network, too (default), or not (the paper).")
+@click.option("--backbone", metavar="FOLDER|TASK", help="Train adapters beside this predictor's first network, which stays as it is.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="At most; 2,000 steps without it.")
 @seed_option()
 @settings_option()
@@ -67,6 +69,8 @@ def _aiop(
     members: int,
     scaling: Any,
     loss: str,
+    describe: bool,
+    backbone: str | None,
     epochs: int | None,
     seed: int,
     settings: dict[str, Any],
@@ -79,7 +83,9 @@ def _aiop(
     from nasopt.api.train import AIOPTraining, train_aiop
     from nasopt.report import predictors
 
-    asked = AIOPTraining(space, metric, settings, labels, test, members, scaling, loss == "robust", epochs, seed=seed)
+    asked = AIOPTraining(
+        space, metric, settings, labels, test, members, scaling, loss == "robust", epochs, seed=seed, describe=describe, backbone=backbone
+    )
     with terminal.progress() as progress:
         result = train_aiop(asked, output, force=force, progress=progress)
     return terminal.show(lambda: predictors.train_json(result), lambda style: predictors.train_text(result, style))

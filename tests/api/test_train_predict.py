@@ -16,6 +16,8 @@ from nasopt.api.spaces import build_architecture
 from nasopt.api.train import AIOPTraining, train_aiop
 from nasopt.errors import UsageError
 from nasopt.predictor_results import TrainResult
+from nasopt.predictors.aiop.checkpoint import Checkpoint
+from nasopt.predictors.aiop.inference import ADAPTER
 from nasopt.spaces.tables.query import query
 
 SMALL = AIOPTraining("nasbench_macro", "mean_acc", {}, labels=80, test=60, members=2, epochs=100)
@@ -51,6 +53,21 @@ def test_is_asked_of_a_file_without_torch(trained: TrainResult, folder: Path, tm
     assert result.warning is None
     code = f"import sys, nasopt; nasopt.predict({str(model)!r}, {str(folder)!r}); assert not {{'torch', 'pyarrow'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_adapters_are_trained_beside_a_backbone_that_stays(
+    trained: TrainResult, folder: Path, tmp_path: Path, data: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("NASOPT_DATA", str(data))
+    asked = replace(SMALL, labels=40, members=2, epochs=30, backbone=folder)
+    result = train_aiop(asked, tmp_path / "adapted")
+    assert result.agreement.srcc > 0.5
+    first, adapted = Checkpoint.load(folder), Checkpoint.load(tmp_path / "adapted")
+    for member in adapted.members:
+        assert f"{ADAPTER}.head.0.weight" in member
+        for name, value in first.members[0].items():
+            np.testing.assert_array_equal(member[name], value)
+    assert adapted.card["training"]["backbone"] == str(folder)
 
 
 def test_strangers_are_warned_of(trained: TrainResult, folder: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ layers; an adapter's layers read the backbone's and their own last output (Eq. 1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from nasopt.graphs.computational_graph import KERNELS, VOCABULARY
 from nasopt.predictors.aiop.block import Block
 from nasopt.predictors.aiop.inference import FARTHEST, LAYERS, WIDTH
 
-__all__ = ["About", "Adapter", "Network", "head", "parameters", "tensors"]
+__all__ = ["About", "Adapter", "Network", "head", "parameters", "restored", "tensors"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -56,7 +57,7 @@ class About(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, mean: Floats, scale: Floats) -> None:
+    def __init__(self, mean: np.ndarray[Any, Any], scale: np.ndarray[Any, Any]) -> None:
         """Takes what is usual.
 
         Args:
@@ -161,6 +162,15 @@ def parameters(network: Network, adapters: dict[str, Adapter] | None = None) -> 
     for name, adapter in (adapters or {}).items():
         found |= {f"{name}.{key}": value for key, value in adapter.state_dict().items()}
     return {name: value.detach().numpy().astype(np.float32) for name, value in found.items()}
+
+
+def restored(weights: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]) -> Network:
+    """The network of what `parameters` gave, without its adapters."""
+    about = About(weights["about.mean"], weights["about.scale"]) if "about.mean" in weights else None
+    network = Network(about)
+    known = network.state_dict()
+    network.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(weights[name])) for name in known})
+    return network
 
 
 def _means(block: dict[str, Tensor], x: Tensor) -> Tensor:
