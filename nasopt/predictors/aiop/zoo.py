@@ -74,7 +74,7 @@ def load_zoo(path: Path = FILE) -> Zoo:
         UsageError: it is not there or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return _read(arrays)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
