@@ -1,0 +1,104 @@
+"""A predictor taken to another task: zero-shot, or with a few labels (extra ``torch``).
+
+Adapters are asked one by one and their answers averaged, as AIO-P's code does. What is trained on the few labels is what its documented
+command trains (``k_adapt`` 1): the backbone's layers and the adapters' heads; the embedding and the adapters' own layers stay. Without
+adapters all of the network is trained.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nasopt.predictors.aiop.network import Adapter, Network
+from nasopt.predictors.aiop.training import CLIP, LARGE, Data
+
+__all__ = ["Few", "Transfer", "fine_tuned"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A trained network with any number of adapters beside it.
+
+    Attributes:
+        network: embedding, backbone, and the head that is asked where there are no adapters.
+        adapters: on it.
+    """
+
+    network: Network
+    adapters: tuple[Adapter, ...] = ()
+
+    def answers(self, block: dict[str, Tensor]) -> list[Tensor]:
+        """Of each adapter, or of the network alone: (graphs,) each."""
+        if not self.adapters:
+            return [self.network(block)]
+        states = self.network.states(block)
+        return [adapter(block, states) for adapter in self.adapters]
+
+    def outputs(self, data: Data) -> Floats:
+        """The mean of the answers, (n,); targets are not looked at."""
+        rows = np.arange(len(data.graphs))
+        with torch.no_grad():
+            found = [torch.stack(self.answers(data.block(rows[first : first + LARGE]))).mean(0) for first in range(0, len(rows), LARGE)]
+        return torch.cat(found).numpy().astype(np.float64)
+
+    def trainable(self) -> list[nn.Parameter]:
+        """What a few labels change."""
+        if not self.adapters:
+            return list(self.network.parameters())
+        parts: Sequence[nn.Module] = [self.network.layers, *(adapter.head for adapter in self.adapters)]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+
+@dataclass(frozen=True)
+class Few:
+    """How to train on a few labels.
+
+    Attributes:
+        epochs: rounds through them.
+        batch: graphs a step.
+        rate: of Adam, falling to 0.
+        seed: of the order.
+    """
+
+    epochs: int = 100
+    batch: int = 5
+    rate: float = 5e-4
+    seed: int = 0
+
+
+def fine_tuned(transfer: Transfer, few: Data, how: Few | None = None) -> Transfer:
+    """A copy that has learned a few labels; the last epoch is kept, as there is nothing to choose by.
+
+    Args:
+        transfer: stays as it is.
+        few: the labels, scaled as the target's are.
+        how: to train.
+    """
+    how = how or Few()
+    tuned = copy.deepcopy(transfer)
+    parameters = tuned.trainable()
+    optimizer = torch.optim.Adam(parameters, lr=how.rate)
+    targets = torch.from_numpy(few.targets.astype(np.float32))
+    rng = np.random.default_rng(how.seed)
+    for epoch in range(how.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = how.rate * 0.5 * (1 + float(np.cos(np.pi * epoch / how.epochs)))
+        order = rng.permutation(len(few.graphs))
+        for first in range(0, len(order), how.batch):
+            rows = order[first : first + how.batch]
+            answers = tuned.answers(few.block(rows))
+            loss = torch.stack([nn.functional.mse_loss(answer, targets[rows]) for answer in answers]).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch
+            nn.utils.clip_grad_norm_(parameters, CLIP)
+            optimizer.step()
+    return tuned
