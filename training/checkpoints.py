@@ -20,9 +20,10 @@ from benchmarks.document import say
 from nasopt.predictors.agreement import agreement
 from nasopt.predictors.aiop.checkpoint import Checkpoint
 from nasopt.predictors.aiop.corpus import Corpus, from_space
-from nasopt.predictors.aiop.ensemble import DEV, Ensemble, train_members
+from nasopt.predictors.aiop.ensemble import DEV, Ensemble, likeness_of, train_members
+from nasopt.predictors.aiop.folding import folded
 from nasopt.predictors.aiop.labelled import labelled
-from nasopt.predictors.aiop.likeness import Likeness, descriptions
+from nasopt.predictors.aiop.likeness import descriptions
 from nasopt.predictors.aiop.zoo import load_zoo
 from nasopt.predictors.shipped import FOLDER
 from nasopt.spaces.registry import get_space
@@ -64,7 +65,7 @@ class Task:
 
     about: str
     sources: tuple[Source, ...]
-    how: Ensemble = field(default_factory=lambda: Ensemble(steps=6000))
+    how: Ensemble = field(default_factory=lambda: Ensemble(steps=8000))
 
 
 TRANSNAS = {
@@ -116,6 +117,7 @@ class Gathered:
         unit: of the figures.
         factor: the unit's value of a label of 1.
         sources: what the card says of them.
+        together: of each learned row: which belong to one architecture.
     """
 
     corpus: Corpus
@@ -125,6 +127,7 @@ class Gathered:
     unit: str
     factor: float
     sources: list[dict[str, Any]]
+    together: Ints | None = None
 
 
 def from_tables(name: str, task: Task, state: Path) -> Gathered:
@@ -161,7 +164,8 @@ def from_zoo() -> Gathered:
     aside = np.isin(names, different[: len(different) // 10])
     told = [{"zoo": "timm", "learned": int((~aside).sum()), "source": "huggingface/pytorch-image-models, results/ (Apache-2.0)"}]
     return Gathered(
-        zoo.corpus.take(rows), zoo.top1[rows] / 100, np.flatnonzero(~aside), {"timm": np.flatnonzero(aside)}, "%", 100.0, told
+        zoo.corpus.take(rows), zoo.top1[rows] / 100, np.flatnonzero(~aside), {"timm": np.flatnonzero(aside)}, "%", 100.0, told,
+        np.unique(names[~aside], return_inverse=True)[1],
     )  # fmt: skip
 
 
@@ -171,17 +175,19 @@ def make(name: str, state: Path) -> None:
     state.mkdir(parents=True, exist_ok=True)
     data = from_tables(name, task, state) if task.sources else from_zoo()
     corpus, learned = data.corpus, data.learned
-    members = train_members(task.how, corpus, data.labels, learned, state / name, lambda *told: say(name, *told))
+    members = train_members(
+        task.how, corpus, data.labels, learned, state / name, lambda *told: say(name, *told), together=data.together
+    )  # fmt: skip
     described = descriptions(corpus.graphs, corpus.gflops, corpus.params)
     card = {
         "task": name, "about": task.about, "unit": data.unit, "factor": data.factor, "labels": len(learned),
         "method": "AIO-P's graph network (Mills et al., AAAI 2023) whose head reads a description of the network as well; an ensemble",
         "data": {"text": ", ".join(str(one.get("space", one.get("zoo"))) for one in data.sources), "sources": data.sources},
-        "split": f"seed {SEED}; one in {DEV} of the learned labels is a member's dev part; the rows tested on were learned from by none",
+        "split": f"seed {SEED}; one in {DEV} of the learned architectures is a member's dev part; the test rows were in no training",
         "training": asdict(task.how), "made_by": f"python -m training.checkpoints --task {name}",
     }  # fmt: skip
     checkpoint = Checkpoint(
-        tuple(member.weights for member in members), tuple(member.scale for member in members), Likeness.of(described[learned], SEED), card
+        tuple(member.weights for member in members), tuple(member.scale for member in members), likeness_of(task.how, corpus, learned), card
     )
     card["test"] = judged(checkpoint, data, described)
     checkpoint.save(FOLDER / name)
@@ -195,10 +201,11 @@ def judged(checkpoint: Checkpoint, data: Gathered, described: Floats) -> dict[st
     test = np.concatenate(list(data.tested.values()))
     rest = data.corpus.take(test)
     said = checkpoint.predict(rest.graphs, rest.gflops, rest.params)
+    other = checkpoint.predict([folded(graph) for graph in rest.graphs], rest.gflops, rest.params).mean(axis=0)
     trees = HistGradientBoostingRegressor(random_state=SEED, min_samples_leaf=5).fit(described[data.learned], data.labels[data.learned])
     truth = data.labels[test] * data.factor
     found = {
-        "ensemble": said.mean(axis=0), "one_member": said[0], "flops": rest.gflops, "params": rest.params,
+        "ensemble": said.mean(axis=0), "norms_folded": other, "one_member": said[0], "flops": rest.gflops, "params": rest.params,
         "trees_on_description": trees.predict(described[test]) * data.factor,
         "constant": np.full(len(test), np.median(data.labels[data.learned]) * data.factor),
     }  # fmt: skip

@@ -15,10 +15,9 @@ from nasopt.predictor_results import Agreement, TrainResult
 from nasopt.predictors.agreement import agreement
 from nasopt.predictors.aiop.checkpoint import CARD, Checkpoint
 from nasopt.predictors.aiop.corpus import Corpus, from_space
-from nasopt.predictors.aiop.ensemble import DEV, Ensemble, train_members
+from nasopt.predictors.aiop.ensemble import DEV, Ensemble, likeness_of, train_members
 from nasopt.predictors.aiop.labelled import labelled
 from nasopt.predictors.aiop.labels import MODES, Mode
-from nasopt.predictors.aiop.likeness import Likeness, descriptions
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.space import Genes, Space
 
@@ -50,6 +49,7 @@ class AIOPTraining:
         rate: of Adam, falling to 0.
         seed: of all randomness.
         describe: heads read a description of the network as well; not in the paper.
+        fold: learn networks in two forms, with their norms and with these folded, as most files have it.
         backbone: a folder of a trained predictor, or a task of one that ships: its first network stays as it is, and adapters are trained
             beside it (Eq. 1); without it whole networks are trained.
     """
@@ -67,12 +67,15 @@ class AIOPTraining:
     rate: float = 2e-3
     seed: int = 0
     describe: bool = True
+    fold: bool = True
     backbone: str | Path | None = None
 
     @property
     def ensemble(self) -> Ensemble:
         """How its members are trained."""
-        return Ensemble(self.members, self.scaling, self.robust, self.epochs, self.batch, self.rate, self.seed, describe=self.describe)
+        return Ensemble(
+            self.members, self.scaling, self.robust, self.epochs, self.batch, self.rate, self.seed, describe=self.describe, fold=self.fold
+        )
 
 
 def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, progress: Progress | None = None) -> TrainResult:
@@ -102,10 +105,9 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     corpus = _graphs(space, [data.genes[row] for row in chosen], [data.keys[row] for row in chosen], folder, report)
     labels, seen = data.labels[chosen], np.arange(len(learned))
     members = train_members(asked.ensemble, corpus, labels, seen, folder, report, backbone=backbone)
-    described = descriptions(corpus.graphs, corpus.gflops, corpus.params)
     checkpoint = Checkpoint(
         tuple(member.weights for member in members), tuple(member.scale for member in members),
-        Likeness.of(described[seen], asked.seed), {"task": asked.metric, "unit": data.unit, "factor": data.factor},
+        likeness_of(asked.ensemble, corpus, seen), {"task": asked.metric, "unit": data.unit, "factor": data.factor},
     )  # fmt: skip
     rest = corpus.take(np.arange(len(seen), len(corpus)))
     truth = labels[len(seen) :] * data.factor

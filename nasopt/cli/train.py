@@ -53,6 +53,7 @@ def command(ctx: click.Context) -> None:
     help="Whether large errors count linearly, or squared as in the paper.",
 )
 @click.option("--describe/--no-describe", default=True, help="Heads read a description of the network, too (default), or not (the paper).")
+@click.option("--fold/--no-fold", default=True, help="Learn networks with their norms and with these folded (default), or as built only.")
 @click.option("--backbone", metavar="FOLDER|TASK", help="Train adapters beside this predictor's first network, which stays as it is.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="At most; 2,000 steps without it.")
 @seed_option()
@@ -70,6 +71,7 @@ def _aiop(
     scaling: Any,
     loss: str,
     describe: bool,
+    fold: bool,
     backbone: str | None,
     epochs: int | None,
     seed: int,
@@ -84,7 +86,19 @@ def _aiop(
     from nasopt.report import predictors
 
     asked = AIOPTraining(
-        space, metric, settings, labels, test, members, scaling, loss == "robust", epochs, seed=seed, describe=describe, backbone=backbone
+        space,
+        metric,
+        settings,
+        labels,
+        test,
+        members,
+        scaling,
+        loss == "robust",
+        epochs,
+        seed=seed,
+        describe=describe,
+        fold=fold,
+        backbone=backbone,
     )
     with terminal.progress() as progress:
         result = train_aiop(asked, output, force=force, progress=progress)

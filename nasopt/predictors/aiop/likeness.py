@@ -66,13 +66,20 @@ class Likeness:
         self.known, self.scale, self.usual = known, scale, usual
 
     @classmethod
-    def of(cls, descriptions: Floats, seed: int = 0) -> Likeness:
-        """Learns what is usual; of many networks, a random part is kept."""
-        rows = np.random.default_rng(seed).permutation(len(descriptions))[:KEPT]
-        known = descriptions[np.sort(rows)]
+    def of(cls, descriptions: Floats, seed: int = 0, *, also: Floats | None = None) -> Likeness:
+        """Learns what is usual; of many networks, a random part is kept.
+
+        Args:
+            descriptions: of networks, (n, 31).
+            seed: of the part.
+            also: of the same networks in another form, which is as familiar, (n, 31); what is usual is measured without it.
+        """
+        rows = np.sort(np.random.default_rng(seed).permutation(len(descriptions))[:KEPT])
+        known = descriptions[rows]
         _, scale = usual(known)
         nearest = [_nearest(np.delete(known, row, axis=0), one, scale) for row, one in enumerate(known)] if len(known) > 1 else [1.0]
-        return cls(known, scale, max(float(np.percentile(nearest, USUAL)), 0.1))
+        kept = known if also is None else np.concatenate([known, also[rows]])
+        return cls(kept, scale, max(float(np.percentile(nearest, USUAL)), 0.1))
 
     def unlikeness(self, described: Floats) -> float:
         """Distance to the nearest training network; 1 is what 95 % of those stay below among themselves."""
