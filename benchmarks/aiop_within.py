@@ -4,7 +4,7 @@
 
 Labels are drawn by seed; a fifth of them is the dev part that says which epoch was best, so that nothing but the labels counted is
 used. "plain" is the GNN on raw labels, "eq4" on standardised ones, "eq45" on those after the division by FLOPs, all with squared errors;
-"robust" is "eq4" with Huber's loss, as `nasopt train` has it. Beside it, on the same rows: FLOPs, parameters, and gradient-boosted trees
+"robust" is "eq4" with Huber's loss; "described" has heads that read a description of the network as well: both as `nasopt train` has it. Beside it, on the same rows: FLOPs, parameters, and gradient-boosted trees
 (scikit-learn) on the space's own encoding "Vec", trained on the same labels. Tabled proxies are judged on those of the rows that have
 them; so is "robust" once more. Intervals: 95 %, bootstrap over test rows of the first seed.
 Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
@@ -27,6 +27,7 @@ from nasopt.predictors.aiop.corpus import Corpus, from_space
 from nasopt.predictors.aiop.ensemble import DELTA
 from nasopt.predictors.aiop.labelled import labelled as table_of
 from nasopt.predictors.aiop.labels import Mode, Scale
+from nasopt.predictors.aiop.likeness import descriptions, usual
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.tables.query import join
 
@@ -44,9 +45,11 @@ PERCENT = {"nasbench201": 100.0, "nasbench101": 1.0}
 LABELS = {"nasbench201": (156, 1562), "nasbench101": (300, 3000)}
 CASES = tuple(f"{space}:{task}:{count}" for space, task in METRICS for count in LABELS[space])
 SETTINGS = {"cifar10": {}, "cifar100": {"classes": 100}, "ImageNet16-120": {"resolution": 16, "classes": 120}}
-METHODS: dict[str, tuple[Mode, float | None]] = {
-    "plain": ("none", None), "eq4": ("stand", None), "eq45": ("stand_flops", None), "robust": ("stand", DELTA),
+METHODS: dict[str, tuple[Mode, float | None, bool]] = {
+    "plain": ("none", None, False), "eq4": ("stand", None, False), "eq45": ("stand_flops", None, False), "robust": ("stand", DELTA, False),
+    "described": ("stand", DELTA, True),
 }  # fmt: skip
+"""Scaling, Huber's delta, and whether heads read descriptions."""
 PROXIES = ("synflow", "jacov", "nwot", "snip", "grasp", "fisher", "grad_norm", "epe_nas", "l2_norm", "plain", "zen")
 DEV = 5
 """One in as many labels is the dev part."""
@@ -60,6 +63,7 @@ class Labelled:
     corpus: Corpus
     labels: Array
     vecs: np.ndarray[Any, np.dtype[np.float32]]
+    described: Array
 
 
 @cache
@@ -74,28 +78,30 @@ def labelled(name: str, task: str) -> Labelled:
         from_space(space, found.genes, found.keys).save(file, about)
     corpus = Corpus.load(file, about)
     assert corpus.keys == tuple(found.keys)
-    return Labelled(corpus, found.values / PERCENT[name], np.stack([space.vec(one) for one in found.genes]))
+    described = descriptions(corpus.graphs, corpus.gflops, corpus.params)
+    return Labelled(corpus, found.values / PERCENT[name], np.stack([space.vec(one) for one in found.genes]), described)
 
 
-def predicted(data: Labelled, mode: Mode, delta: float | None, train: Ints, dev: Ints, test: Ints, seed: int) -> Array:
+def predicted(data: Labelled, method: str, train: Ints, dev: Ints, test: Ints, seed: int) -> Array:
     """Labels of the test rows, by one network."""
     import torch
 
-    from nasopt.predictors.aiop.network import Network
+    from nasopt.predictors.aiop.network import About, Network
     from nasopt.predictors.aiop.training import Data, Recipe, fit, outputs
 
     corpus = data.corpus
+    mode, delta, describe = METHODS[method]
     scale = Scale.fit(mode, data.labels[train], corpus.gflops[train])
     scaled = scale.apply(data.labels, corpus.gflops)
 
     def part(rows: Ints) -> Data:
-        return Data([corpus.graphs[row] for row in rows], scaled[rows])
+        return Data([corpus.graphs[row] for row in rows], scaled[rows], data.described[rows])
 
     torch.manual_seed(seed)
-    network = Network()
+    network = Network(About(*usual(data.described[train])) if describe else None)
     epochs = round(STEPS * BATCH / len(train))
     fit(network, part(train), part(dev), Recipe(epochs=epochs, batch=BATCH, rate=RATE, patience=epochs, seed=seed, delta=delta))
-    return scale.invert(outputs(network, [corpus.graphs[row] for row in test]), corpus.gflops[test])
+    return scale.invert(outputs(network, [corpus.graphs[row] for row in test], data.described[test]), corpus.gflops[test])
 
 
 def trees(data: Labelled, learned: Ints, test: Ints, seed: int) -> Array:
@@ -129,7 +135,7 @@ def measured(name: str, task: str, count: int, seed: int, method: str) -> Row:
     data, learned, test = split(name, task, count, seed)
     truth = data.labels[test]
     begun = time.process_time()
-    found = predicted(data, *METHODS[method], learned[count // DEV :], learned[: count // DEV], test, seed)
+    found = predicted(data, method, learned[count // DEV :], learned[: count // DEV], test, seed)
     told = agreement(found, truth) | {"mae": float(np.abs(found - truth).mean()), "cpu_seconds": time.process_time() - begun}
     return told | {"tau_interval": interval(found, truth), "proxies": proxies(name, task, data, test, found)}
 
@@ -143,12 +149,12 @@ def baselines(name: str, task: str, count: int, seed: int) -> Row:
     return told | {cost: agreement(getattr(data.corpus, cost)[test], truth) for cost in ("gflops", "params")}
 
 
-def once(name: str, task: str, count: int, seed: int) -> Row:
+def once(name: str, task: str, count: int, seed: int, methods: Sequence[str]) -> Row:
     """All of a case and seed, each part of it remembered."""
     key = (name, task, count, seed)
     found = {
         method: remembered("aiop_within", (*key, method, STEPS, RATE), lambda m=method: measured(*key, m))  # type: ignore[misc]
-        for method in METHODS
+        for method in methods
     }
     return remembered("aiop_within", (*key, "baselines"), lambda: baselines(*key)) | found
 
@@ -167,35 +173,38 @@ def proxies(name: str, task: str, data: Labelled, test: Ints, found: Array) -> R
     return told | {"own": agreement(found[here], truth), "rows": len(here)}
 
 
-def summary(rows: Sequence[Row]) -> Row:
+def summary(rows: Sequence[Row], methods: Sequence[str]) -> Row:
     """Means and deviations over seeds."""
     told: Row = {"seeds": len(rows), "test_rows": rows[0]["test_rows"]}
     told["constant_mae"] = float(np.mean([row["constant_mae"] for row in rows]))
-    for method in (*METHODS, "trees_on_vec", "gflops", "params"):
+    for method in (*methods, "trees_on_vec", "gflops", "params"):
         told[method] = {
             what: [float(np.mean(values)), float(np.std(values))]
             for what in ("tau", "srcc", "mae", "cpu_seconds")
             if (values := [row[method][what] for row in rows if what in row[method]])
         }
-    for method in METHODS:
+    for method in methods:
         told[method]["tau_interval"] = rows[0][method]["tau_interval"]
-    if beside := [row["robust"]["proxies"] for row in rows if row["robust"]["proxies"]]:
+    last = methods[-1]
+    if beside := [row[last]["proxies"] for row in rows if row[last]["proxies"]]:
         taus = {one: float(np.mean([row[one]["tau"] for row in beside])) for one in (*PROXIES, "own")}
         best = max(PROXIES, key=lambda proxy: taus[proxy])
-        told["best_proxy"] = {"name": best, "rows": beside[0]["rows"], "tau": taus[best], "robust_tau": taus["own"]}
+        told["best_proxy"] = {"name": best, "rows": beside[0]["rows"], "tau": taus[best], f"{last}_tau": taus["own"]}
     return told
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="AIO-P's network within search spaces; prints one JSON document.")
     parser.add_argument("--case", choices=CASES, action="append")
+    parser.add_argument("--method", choices=METHODS, action="append", help="all without it")
     parser.add_argument("--seeds", type=int, default=5)
     a = parser.parse_args()
     results: Row = {}
     for case in a.case or CASES:
         name, task, count = case.split(":")
-        rows = [once(name, task, int(count), seed) for seed in range(a.seeds)]
-        results[case] = summary(rows)
+        methods = tuple(a.method or METHODS)
+        rows = [once(name, task, int(count), seed, methods) for seed in range(a.seeds)]
+        results[case] = summary(rows, methods)
         say(case, results[case])
     recipe = {"batch": BATCH, "rate": RATE, "steps": STEPS, "dev": f"one label in {DEV}"}
     print(document({"recipe": recipe, "results": results}))
