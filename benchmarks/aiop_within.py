@@ -4,10 +4,11 @@
 
 Labels are drawn by seed; a fifth of them is the dev part that says which epoch was best, so that nothing but the labels counted is
 used. "plain" is the GNN on raw labels, "eq4" on standardised ones, "eq45" on those after the division by FLOPs, all with squared errors;
-"robust" is "eq4" with Huber's loss; "described" has heads that read a description of the network as well: both as `nasopt train` has it. Beside it, on the same rows: FLOPs, parameters, and gradient-boosted trees
-(scikit-learn) on the space's own encoding "Vec", trained on the same labels. Tabled proxies are judged on those of the rows that have
-them; so is "robust" once more. Intervals: 95 %, bootstrap over test rows of the first seed.
-Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
+"robust" is "eq4" with Huber's loss; "described" is that with heads that read a description of the network, too, as `nasopt train` has it.
+
+Beside it, on the same rows: FLOPs, parameters, and gradient-boosted trees (scikit-learn) on the space's own encoding "Vec", trained on the
+same labels. Tabled proxies are judged on those of the rows that have them; so is the last method once more. Intervals: 95 %, bootstrap
+over test rows of the first seed. Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
 """
 
 from __future__ import annotations
