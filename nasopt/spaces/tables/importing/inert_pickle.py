@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import BinaryIO, Protocol
 
 from nasopt.spaces.tables.importing.content import MalformedError, RefusedError, check_keys, printable
-from nasopt.spaces.tables.importing.named import PARTS, Arguments, Array, Name, built, name, reduced
+from nasopt.spaces.tables.importing.named import PARTS, Arguments, Array, Name, Record, built, name, new_record, reduced
 
 __all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "Source", "read_pickle"]
 
@@ -23,7 +23,7 @@ MAX_CONTAINERS = 20_000_000
 MAX_DEPTH = 64
 MAX_MARKS = 1_000
 
-CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+CONTAINERS = frozenset({list, tuple, dict, set, frozenset, Record})
 ABSENT = object()
 
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -64,6 +64,7 @@ def read_pickle(
     source: Source | BinaryIO,
     persistent: Callable[[tuple[object, ...]], object] | None = None,
     summarise: Callable[[dict[object, object]], None] | None = None,
+    records: str = "",
 ) -> object:
     """The data in the pickle that starts at the source's position; the source is left behind its last opcode.
 
@@ -72,12 +73,13 @@ def read_pickle(
         persistent: gives what a persistent id stands for (torch keeps the numbers of tensors apart); without it such ids are refused.
         summarise: is shown every dict once it has been given items, and may empty it or its parts. A benchmark of a few GB, of which
             a table needs one number in a thousand, is read in little memory so.
+        records: objects of classes whose dotted names begin so are given as `Record`: what the pickle says of them, no class.
 
     Raises:
         RefusedError: for what is not data, with the name it asks for.
         MalformedError: for what is not a pickle, or half of one. (``pickletools`` raises plain ValueErrors.)
     """
-    machine = _Machine(persistent, summarise)
+    machine = _Machine(persistent, summarise, records)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # `pickletools` gives one for text with an escape that is none
         for opcode, argument, _ in pickletools.genops(source):  # type: ignore[arg-type]
@@ -89,10 +91,14 @@ class _Machine:
     """The stack machine of the pickle format, without its calls."""
 
     def __init__(
-        self, persistent: Callable[[tuple[object, ...]], object] | None, summarise: Callable[[dict[object, object]], None] | None
+        self,
+        persistent: Callable[[tuple[object, ...]], object] | None,
+        summarise: Callable[[dict[object, object]], None] | None,
+        records: str,
     ) -> None:
         self.persistent = persistent
         self.summarise = summarise
+        self.records = records
         self.stack: list[object] = []
         self.marked: list[list[object]] = []
         """The stacks below each mark."""
@@ -132,12 +138,19 @@ class _Machine:
             self.marked.append(stack)
             self.stack = []
         elif opcode in REFUSED:
-            what = printable(str(argument).replace(" ", "."))
-            raise RefusedError(f"{REFUSED[opcode].format(what)} ({opcode}): refused; nothing was executed")
+            self._object(opcode, argument)
         elif opcode in GATHERING:
             self._gather(opcode)
         elif opcode not in PASSED:
             self._name(opcode, argument)
+
+    def _object(self, opcode: str, argument: object) -> None:
+        """What is not data, but for objects that are read as records."""
+        if opcode != "NEWOBJ" or not self.records:
+            what = printable(str(argument).replace(" ", "."))
+            raise RefusedError(f"{REFUSED[opcode].format(what)} ({opcode}): refused; nothing was executed")
+        arguments, kind = self.stack.pop(), self.stack.pop()
+        self.stack.append(self._counted(new_record(arguments, kind, self.records)))
 
     def _gather(self, opcode: str) -> None:
         """The opcodes that put values into a container."""
@@ -178,11 +191,11 @@ class _Machine:
         match opcode:
             case "GLOBAL":
                 module, _, attribute = str(argument).partition(" ")
-                stack.append(name(module, attribute))
+                stack.append(name(module, attribute, self.records))
             case "STACK_GLOBAL":
                 match stack.pop(), stack.pop():
                     case (str() as attribute, str() as module):
-                        stack.append(name(module, attribute))
+                        stack.append(name(module, attribute, self.records))
                     case _:
                         raise MalformedError("a global whose name is not text")
             case "REDUCE":
@@ -308,6 +321,8 @@ def check_depth(value: object) -> None:
 
 
 def _parts(container: object) -> Collection[object]:
+    if isinstance(container, Record):
+        return container.fields.values()
     if isinstance(container, dict):
         return container.values()  # keys are checked when they are set
     if isinstance(container, (list, tuple, set, frozenset)):

@@ -22,9 +22,11 @@ __all__ = [
     "Array",
     "DType",
     "Name",
+    "Record",
     "Storage",
     "built",
     "name",
+    "new_record",
     "reduced",
     "storage_type",
     "storage_values",
@@ -73,6 +75,14 @@ class Storage:
     values: np.ndarray | None
 
 
+@dataclass
+class Record:
+    """An object of a class that is not there: the class' name, and the attributes that the pickle gives it."""
+
+    kind: str
+    fields: dict[str, object]
+
+
 PARTS = frozenset({Name, Arguments, DType, Array, Storage})
 """What only other opcodes may consume: none of these can get into a list, a dict or the result."""
 
@@ -83,13 +93,15 @@ TORCH_TYPES = {
 MAX_RANK = 32
 
 
-def name(module: str, attribute: str) -> Name:
-    """The name, if the table has it.
+def name(module: str, attribute: str, records: str = "") -> Name:
+    """The name, if the table has it, or if it begins as the classes do whose objects are read as records.
 
     Raises:
         RefusedError: for any other: a pickle that names something else is not plain data.
     """
     found = Name(module, attribute)
+    if records and f"{module}.{attribute}".startswith(records):
+        return found
     if found not in READINGS and found not in LABELS:
         raise RefusedError(f"asks to import {found}: refused; nothing was executed")
     return found
@@ -102,12 +114,24 @@ def reduced(function: object, arguments: object) -> object:
         RefusedError: when ``function`` is not a name that describes data.
         MalformedError: when the arguments are not those of that function.
     """
-    if not isinstance(function, Name) or function in LABELS:
+    if not isinstance(function, Name) or function not in READINGS:
         called = function if isinstance(function, Name) else type(function).__name__
         raise RefusedError(f"asks to call {called}: refused; nothing was executed")
     if not isinstance(arguments, tuple):
         raise MalformedError(f"{function} has arguments of type {type(arguments).__name__}")
     return READINGS[function](function, arguments)
+
+
+def new_record(arguments: object, kind: object, records: str) -> Record:
+    """An object of one of those classes, without attributes yet.
+
+    Raises:
+        RefusedError: for any other class, or one that is given arguments.
+    """
+    if not isinstance(kind, Name) or not f"{kind.module}.{kind.attribute}".startswith(records) or arguments != ():
+        asked = kind if isinstance(kind, Name) else "a class"
+        raise RefusedError(f"asks to build an object of {asked} (NEWOBJ): refused; nothing was executed")
+    return Record(f"{kind.module}.{kind.attribute}", {})
 
 
 def built(target: object, state: object) -> object:
@@ -121,6 +145,9 @@ def built(target: object, state: object) -> object:
     if isinstance(target, Array):
         target.value = _filled(state)
         return target.value
+    if isinstance(target, Record) and isinstance(state, dict):
+        target.fields.update({str(key): value for key, value in state.items()})
+        return target
     if isinstance(target, dict) and isinstance(state, dict):
         return target  # torch hangs `_metadata` on the OrderedDict of a network's weights
     raise RefusedError(f"asks to set the state of {type(target).__name__}: refused; nothing was executed")
