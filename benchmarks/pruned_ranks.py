@@ -1,9 +1,10 @@
 """Does what can be said of a pruned network before it is trained rank what comes out? Within bands of equal MACs.
 
-    python -m benchmarks.pruned_ranks [--network resnet20_cifar10_jpeg] [--variants 20] [--steps 100]
+    python -m benchmarks.pruned_ranks [--network resnet20_cifar10_jpeg] [--variants 20] [--recipe repair|distil] [--steps 100]
 
 In each band, random allocations of channels with MACs within 1 % of each other. All are pruned in the same order of channels
-(`surgery`, 500 images), distilled alike (10,000 images of CIFAR-10's training set, no labels, `--steps` of 128 images) and judged
+(`surgery`, 500 images) and get one recipe: `repair`, least squares on the same images, as `compress --data` does; or `distil`, `--steps` of
+128 images from the original, inherited weights first, on 10,000 images of CIFAR-10's training set without labels. All are judged
 on the test images. Rank correlations (Spearman) within bands, and their mean over bands with a 95 % bootstrap interval over variants,
 of: saliency (`surgery`: predicted divergence, `meanfield`: without data), AIO-P's predicted change (the shipped CIFAR-10 predictor),
 parameters, activations, nwot (Mellor et al., ICML 2021) and synflow (Tanaka et al., NeurIPS 2020) on random weights, and mean ranks of
@@ -13,7 +14,8 @@ saliency and others. Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from benchmarks.document import document, say
 from benchmarks.protocols import base_hits, hits, images
 from benchmarks.recipe import calibration, distilled, prepared
 from nasopt.api.preparation import compile_space
-from nasopt.api.repair import ENOUGH
+from nasopt.api.repair import ENOUGH, lesson, repair
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.write_back import write_weights
 from nasopt.mutations.rewrite import remove_units
@@ -116,18 +118,35 @@ def synflow(model: onnx.ModelProto, shape: Sequence[int], seed: int) -> float:
     return float(np.log(max(total, 1e-300)))
 
 
-def outcome(network: str, band: float, place: int, smaller: Graph, original: Graph, steps: int) -> Row:
-    """Accuracy after the distillation, measured once."""
+def distilled_model(network: str, original: Graph, smaller: Graph, steps: int) -> onnx.ModelProto:
+    """After a short distillation from the original."""
+    done = distilled(original, smaller, calibration(original, network, 0, LEARNED), steps=steps, draw=0)
+    return write_weights(smaller.model, done.tensors)
+
+
+def repaired_models(network: str, original: Graph, space: SearchSpace) -> Callable[[Array, Graph], onnx.ModelProto]:
+    """What makes the weights of a pruned network fit, as `compress` does."""
+
+    def silent(*_: object) -> None:
+        pass
+
+    taught = lesson(original, calibration(original, network, 0, RANKED), threads=1, report=silent)
+
+    def mend(kept: Array, smaller: Graph) -> onnx.ModelProto:
+        return repair(space.units, space.removed(kept.tolist()), smaller.model, taught, threads=1, report=silent).model
+
+    return mend
+
+
+def outcome(key: tuple[object, ...], network: str, make: Callable[[], onnx.ModelProto]) -> float:
+    """Accuracy on the test images, measured once."""
 
     def measure() -> Row:
-        inputs = calibration(original, network, 0, LEARNED)
-        done = distilled(original, smaller, inputs, steps=steps, draw=0)
-        found = hits(write_weights(smaller.model, done.tensors).SerializeToString(), network, 0)
-        row = {"band": band, "place": place, "accuracy": 100 * float(found.mean())}
-        say(row)
-        return row
+        found = hits(make().SerializeToString(), network, 0)
+        say(key, found.mean())
+        return {"accuracy": 100 * float(found.mean())}
 
-    return remembered("pruned_ranks", (network, band, place, steps), measure)
+    return float(remembered("pruned_ranks", key, measure)["accuracy"])
 
 
 def predictions(network: str, spaces: dict[str, SearchSpace], kept: Array, models: Sequence[onnx.ModelProto]) -> dict[str, Array]:
@@ -175,24 +194,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Rank correlations within bands of equal MACs; prints one JSON document.")
     parser.add_argument("--network", choices=("resnet20_cifar10_jpeg", "resnet56_cifar10_jpeg"), default="resnet20_cifar10_jpeg")
     parser.add_argument("--variants", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--recipe", choices=("repair", "distil"), default="repair")
+    parser.add_argument("--steps", type=int, default=100, help="of distillation")
     a = parser.parse_args()
     original = prepared(a.network)
     few = calibration(original, a.network, 0, RANKED)
     units, learned = compile_space(original, [], "surgery", 0, few.few(ENOUGH), few.held_out)
     spaces = {"surgery": learned, "meanfield": compile_space(original, [], "meanfield", 0)[1]}
-    bands, told = [], []
+    bands, told, mend = [], [], repaired_models(a.network, original, learned)
     for band in BANDS:
         kept = allocations(learned, band, a.variants, 0)
         smaller = [Graph(remove_units(units, learned.removed(row.tolist())), original.bound) for row in kept]
-        truth = np.array([outcome(a.network, band, place, one, original, a.steps)["accuracy"] for place, one in enumerate(smaller)])
+        makers = [
+            partial(mend, row, one) if a.recipe == "repair" else partial(distilled_model, a.network, original, one, a.steps)
+            for row, one in zip(kept, smaller, strict=True)
+        ]
+        recipe = a.recipe if a.recipe == "repair" else a.steps
+        truth = np.array([outcome((a.network, band, place, recipe), a.network, make) for place, make in enumerate(makers)])
         said = predictions(a.network, spaces, kept, [one.model for one in smaller])
         spread = float(np.ptp(said["macs"]) / said["macs"].mean())
         told.append({"drop": band, "accuracy": [float(truth.min()), float(truth.mean()), float(truth.max())], "macs_spread": spread})
         say(told[-1])
         bands.append((truth, {name: values for name, values in said.items() if name != "macs"}))
     whole = 100 * float(base_hits(a.network, 0).mean())
-    print(document({"network": a.network, "accuracy": whole, "steps": a.steps, "bands": told, "results": correlations(bands)}))
+    print(
+        document(
+            {"network": a.network, "accuracy": whole, "recipe": a.recipe, "steps": a.steps, "bands": told, "results": correlations(bands)}
+        )
+    )
     return 0
 
 
