@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,13 @@ def main() -> int:
     both, weight = rng.random((max(len(block.resolutions) for block in blocks[8]), 64), np.float32), rng.random((64, 32), np.float32)
     into = np.empty((len(both), 32), np.float32)
 
+    def fresh(size: int) -> list[Block]:
+        """Whose sparse matrices are made anew, as those of new networks are."""
+        return [replace(block) for block in blocks[size]]
+
     def ours(size: int, members: int = 1) -> list[Any]:
-        return [head(backbone(block)[0]) for backbone, head in backbones[:members] for block in blocks[size]]
+        asked = fresh(size)
+        return [head(backbone(block)[0]) for backbone, head in backbones[:members] for block in asked]
 
     def geometric(size: int) -> list[Any]:
         with torch.inference_mode():
@@ -88,7 +94,7 @@ def main() -> int:
             {f"nasopt, blocks of {size}": lambda size=size: ours(size) for size in (1, 4, 8)}  # type: ignore[misc]
             | {f"PyG, batches of {size}": lambda size=size: geometric(size) for size in (1, 8, GRAPHS)}  # type: ignore[misc]
             | {
-                "nasopt, backbone and two adapters, blocks of 8": lambda: [adapted(block) for block in blocks[8]],
+                "nasopt, backbone and two adapters, blocks of 8": lambda: [adapted(block) for block in fresh(8)],
                 f"nasopt, ensemble of {MEMBERS}, blocks of 8": lambda: ours(8, MEMBERS),
                 "GEMM floor": floor,
             }
