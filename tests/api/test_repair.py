@@ -237,7 +237,7 @@ def test_a_request_is_checked_before_anything_is_read(tmp_path: Path) -> None:
     sound = Request(
         model, output, output.with_suffix(".json"), output.with_suffix(".safetensors"), {"flops": 0.5}, "auto", 0, 1, None,
         best_effort=False, fold_batchnorm=False, threads=1, compensate=True, finetune=Finetune(), measure=None, metric=None,
-        measure_latency=False, clock=False, report=lambda *told: None,
+        measure_latency=False, clock=False, predictor=None, report=lambda *told: None,
     )  # fmt: skip
     check_request(sound, None, dry_run=False, force=False)
     refused = {
