@@ -199,8 +199,10 @@ def score(path):
     net = tmp_path / "net.onnx"
     onnx.save(model, net)
     program = f"""
+import signal
 from pathlib import Path
 from nasopt.runtime.metric import read_metric
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background was told to ignore it
 try:
     read_metric({str(metric)!r}).measure(Path({str(net)!r}))
 except KeyboardInterrupt:
