@@ -17,7 +17,7 @@ test: .venv-test/ready
 	.venv-test/bin/pytest --numprocesses 2
 
 # An earlier install may have left build/, and setuptools would pack what it finds there.
-.venv-demo/ready: pyproject.toml constraints.txt $(shell find nasopt -name '*.py' -o -path '*/templates/*')
+.venv-demo/ready: pyproject.toml constraints.txt $(shell find nasopt -name '*.py' -o -path '*/templates/*' -o -path '*/checkpoints/*' -o -path '*/zoo/*')
 	$(PYTHON) -m venv --clear .venv-demo
 	rm -rf build
 	.venv-demo/$(INSTALL) . scikit-learn

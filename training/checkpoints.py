@@ -150,7 +150,9 @@ def from_tables(name: str, task: Task, state: Path) -> Gathered:
         unit, factor = ("%", 100.0) if fraction else (data.unit, data.factor)
         tested[source.space] = begin + np.arange(test)
         learned.append(begin + np.arange(test, len(rows)))
-        told.append({"space": source.space, "metric": source.metric, "learned": len(rows) - test, "source": data.source})
+        told.append(
+            {"space": source.space, "metric": source.metric, "learned": len(rows) - test, "source": data.source, "licence": data.licence}
+        )
         begin += len(rows)
     return Gathered(Corpus.joined(corpora), np.concatenate(labels), np.concatenate(learned), tested, unit, factor, told)
 
@@ -162,7 +164,9 @@ def from_zoo() -> Gathered:
     names = np.array(zoo.names)[rows]
     different = np.random.default_rng(SEED).permutation(np.unique(names))
     aside = np.isin(names, different[: len(different) // 10])
-    told = [{"zoo": "timm", "learned": int((~aside).sum()), "source": "huggingface/pytorch-image-models, results/ (Apache-2.0)"}]
+    told = [
+        {"zoo": "timm", "learned": int((~aside).sum()), "source": "huggingface/pytorch-image-models, results/", "licence": "Apache-2.0"}
+    ]
     return Gathered(
         zoo.corpus.take(rows), zoo.top1[rows] / 100, np.flatnonzero(~aside), {"timm": np.flatnonzero(aside)}, "%", 100.0, told,
         np.unique(names[~aside], return_inverse=True)[1],

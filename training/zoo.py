@@ -1,6 +1,6 @@
 """Real networks with published ImageNet accuracies: timm's, as computational graphs.
 
-    python -m training.zoo --state FOLDER [--most 1000] [--minutes 80]     # graphs, one file a network; may be stopped and run again
+    python -m training.zoo --state FOLDER [--most 140] [--minutes 80]     # graphs, one file a network; may be stopped and run again
     python -m training.zoo --state FOLDER --pack                           # nasopt/predictors/zoo/imagenet.npz
     python -m training.zoo --foreign                                       # nasopt/predictors/zoo/foreign.npz
 
@@ -174,6 +174,11 @@ def make(state: Path, most: int, minutes: float) -> None:
         part.replace(place)
 
 
+def built_by() -> str:
+    """For the cards."""
+    return f"timm {importlib.import_module('timm').__version__} (Apache-2.0), without weights; torch's ONNX exporter"
+
+
 def pack(state: Path, file: Path) -> None:
     """All graphs of the state in one file, and a card beside it."""
     sys.meta_path.append(_Finder())
@@ -199,7 +204,7 @@ def pack(state: Path, file: Path) -> None:
         "networks": len(rows), "with_a_plain_label": int(np.isfinite(top1).sum()), "families": len(set(zoo.families)),
         "rule": f"weights that saw ImageNet-1k alone and no teacher (tag without /{FOREIGN.pattern}/); the best recipe counts",
         "accuracies": "huggingface/pytorch-image-models, results/ (Apache-2.0)",
-        "networks_built_by": f"timm {importlib.import_module('timm').__version__} (Apache-2.0), without weights; torch's ONNX exporter",
+        "networks_built_by": built_by(),
         "made_by": "python -m training.zoo", "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "left_out": failed,
     }  # fmt: skip
     (file.parent / "card.json").write_text(json.dumps(told, indent=1) + "\n")
@@ -246,6 +251,12 @@ def make_foreign(file: Path) -> None:
         Corpus(keys, graphs, *columns), tuple(row["model"] for row in rows), sizes, tuple(row["zoo"] for row in rows),
         np.array([float(row["value_percent"]) for row in rows]), np.ones(len(rows), np.int64), np.full(len(rows), np.nan),
     ).save(file)  # fmt: skip
+    told = {
+        "what": "computational graphs of zoos of AIO-P's Table 12 (AAAI 2023), and their published ImageNet-1k top-1",
+        "networks": len(rows), "accuracies": sorted({row["source"] for row in rows}), "networks_built_by": built_by(),
+        "made_by": "python -m training.zoo --foreign", "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }  # fmt: skip
+    file.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
     for row, features, cost in zip(rows, graphs, costs, strict=True):
         say(row["zoo"], row["model"], len(features.resolutions), {name: round(value, 2) for name, value in cost.items()})
 
@@ -254,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="timm's networks as computational graphs.")
     parser.add_argument("--state", type=Path)
     parser.add_argument("--foreign", action="store_true", help="write the foreign zoos")
-    parser.add_argument("--most", type=int, default=250, help="parameters, in millions")
+    parser.add_argument("--most", type=int, default=140, help="parameters, in millions: larger networks are left out")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--pack", action="store_true", help="write nasopt/predictors/zoo/ from what there is")
     a = parser.parse_args(arguments)

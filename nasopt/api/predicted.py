@@ -56,7 +56,7 @@ class PredictedChange:
     def record(self, kept: Ints, origin: str) -> Predicted:
         """Of one candidate, (groups,)."""
         change, spread = self._predictor.change(kept[None])
-        before = self._predictor.whole()
+        before = self._predictor.whole
         unlikeness = self._predictor.unlikeness
         return Predicted(
             str(self._card["task"]), str(self._card["unit"]), float(before.mean()), float(before.mean() + change[0]), float(change[0]),

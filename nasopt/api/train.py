@@ -16,8 +16,8 @@ from nasopt.predictors.agreement import agreement
 from nasopt.predictors.aiop.checkpoint import CARD, Checkpoint
 from nasopt.predictors.aiop.corpus import Corpus, from_space
 from nasopt.predictors.aiop.ensemble import DEV, Ensemble, likeness_of, train_members
-from nasopt.predictors.aiop.labelled import labelled
-from nasopt.predictors.aiop.labels import MODES, Mode
+from nasopt.predictors.aiop.labelled import Labelled, labelled
+from nasopt.predictors.aiop.labels import MODES
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.space import Genes, Space
 
@@ -31,9 +31,9 @@ FEWEST = 10
 """Labels below which no dev part says anything."""
 
 
-@dataclass(frozen=True)
-class AIOPTraining:
-    """How to train AIO-P's network.
+@dataclass(frozen=True, kw_only=True)
+class AIOPTraining(Ensemble):
+    """What to train AIO-P's network on, beside how (`Ensemble`).
 
     Attributes:
         space: whose architectures have labels.
@@ -41,15 +41,6 @@ class AIOPTraining:
         settings: of the space, those under which the metric was measured.
         labels: how many architectures to learn from, drawn by seed; None: all but those to test on.
         test: how many others to test on, at most.
-        members: of the ensemble.
-        scaling: of labels: ``stand`` (Eq. 4), ``stand_flops`` (Eq. 5 and 4), ``none``.
-        robust: large errors count linearly (Huber, `DELTA`); else squared, as in the paper.
-        epochs: at most; None: 2,000 steps.
-        batch: graphs a step.
-        rate: of Adam, falling to 0.
-        seed: of all randomness.
-        describe: heads read a description of the network as well; not in the paper.
-        fold: learn networks in two forms, with their norms and with these folded, as most files have it.
         backbone: a folder of a trained predictor, or a task of one that ships: its first network stays as it is, and adapters are trained
             beside it (Eq. 1); without it whole networks are trained.
     """
@@ -59,23 +50,7 @@ class AIOPTraining:
     settings: Mapping[str, Any]
     labels: int | None = None
     test: int = 1000
-    members: int = 3
-    scaling: Mode = "stand"
-    robust: bool = True
-    epochs: int | None = None
-    batch: int = 32
-    rate: float = 2e-3
-    seed: int = 0
-    describe: bool = True
-    fold: bool = True
     backbone: str | Path | None = None
-
-    @property
-    def ensemble(self) -> Ensemble:
-        """How its members are trained."""
-        return Ensemble(
-            self.members, self.scaling, self.robust, self.epochs, self.batch, self.rate, self.seed, describe=self.describe, fold=self.fold
-        )
 
 
 def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, progress: Progress | None = None) -> TrainResult:
@@ -104,10 +79,10 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     chosen = np.concatenate([learned, test])
     corpus = _graphs(space, [data.genes[row] for row in chosen], [data.keys[row] for row in chosen], folder, report)
     labels, seen = data.labels[chosen], np.arange(len(learned))
-    members = train_members(asked.ensemble, corpus, labels, seen, folder, report, backbone=backbone)
+    members = train_members(asked, corpus, labels, seen, folder, report, backbone=backbone)
     checkpoint = Checkpoint(
         tuple(member.weights for member in members), tuple(member.scale for member in members),
-        likeness_of(asked.ensemble, corpus, seen), {"task": asked.metric, "unit": data.unit, "factor": data.factor},
+        likeness_of(asked, corpus, seen), {"task": asked.metric, "unit": data.unit, "factor": data.factor},
     )  # fmt: skip
     rest = corpus.take(np.arange(len(seen), len(corpus)))
     truth = labels[len(seen) :] * data.factor
@@ -122,7 +97,7 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
         folder, asked.space, asked.metric, data.unit, len(seen), asked.members, tuple(member.epoch for member in members), len(truth),
         agreement(mean, truth), baselines,
     )  # fmt: skip
-    card = {**checkpoint.card, **_card(asked, result, data.source)}
+    card = {**checkpoint.card, **_card(asked, result, data)}
     replace(checkpoint, card=card).save(folder)
     return result
 
@@ -192,7 +167,7 @@ def _hash(keys: list[str]) -> str:
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
 
-def _card(asked: AIOPTraining, result: TrainResult, source: str) -> dict[str, Any]:
+def _card(asked: AIOPTraining, result: TrainResult, data: Labelled) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -202,7 +177,7 @@ def _card(asked: AIOPTraining, result: TrainResult, source: str) -> dict[str, An
             "settings": dict(asked.settings),
             "backbone": None if asked.backbone is None else str(asked.backbone),
         },
-        "data": {"space": asked.space, "metric": asked.metric, "source": source},
+        "data": {"space": asked.space, "metric": asked.metric, "source": data.source, "licence": data.licence},
         "split": f"{result.labels} labels drawn by the seed, one in {DEV} of them a dev part; tested on {result.test_rows} others",
         "test": {"agreement": asdict(result.agreement), "baselines": {name: asdict(one) for name, one in result.baselines.items()}},
     }

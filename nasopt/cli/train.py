@@ -86,20 +86,9 @@ def _aiop(
     from nasopt.report import predictors
 
     asked = AIOPTraining(
-        space,
-        metric,
-        settings,
-        labels,
-        test,
-        members,
-        scaling,
-        loss == "robust",
-        epochs,
-        seed=seed,
-        describe=describe,
-        fold=fold,
-        backbone=backbone,
-    )
+        space=space, metric=metric, settings=settings, labels=labels, test=test, members=members, scaling=scaling, robust=loss == "robust",
+        epochs=epochs, seed=seed, describe=describe, fold=fold, backbone=backbone,
+    )  # fmt: skip
     with terminal.progress() as progress:
         result = train_aiop(asked, output, force=force, progress=progress)
     return terminal.show(lambda: predictors.train_json(result), lambda style: predictors.train_text(result, style))

@@ -78,8 +78,8 @@ def _cast(inputs: Inputs, attrs: Attrs) -> Array:
 def _clip(inputs: Inputs, attrs: Attrs) -> Array:
     data = _need(inputs[0])
     low, high = (_operand(inputs, attrs, slot, name) for slot, name in ((1, "min"), (2, "max")))
-    data = data if low is None else np.maximum(data, low)
-    return np.asarray(data if high is None else np.minimum(data, high), data.dtype)
+    least = data if low is None else np.maximum(data, low)
+    return np.asarray(least if high is None else np.minimum(least, high), data.dtype)
 
 
 def _constant_of_shape(inputs: Inputs, attrs: Attrs) -> Array:

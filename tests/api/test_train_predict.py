@@ -20,7 +20,7 @@ from nasopt.predictors.aiop.checkpoint import Checkpoint
 from nasopt.predictors.aiop.inference import ADAPTER
 from nasopt.spaces.tables.query import query
 
-SMALL = AIOPTraining("nasbench_macro", "mean_acc", {}, labels=80, test=60, members=2, epochs=100)
+SMALL = AIOPTraining(space="nasbench_macro", metric="mean_acc", settings={}, labels=80, test=60, members=2, epochs=100)
 
 
 @pytest.fixture(scope="module")

@@ -191,3 +191,14 @@ def test_constant_folding_leaves_no_node() -> None:
     net = Net(x=("N", 3, 4, 4))
     net.nodes.append(value)
     assert ops(net.model(net.op("Relu", net.op("Add", "x", "c")))) == ["input", "relu", "output"]
+
+
+def test_what_is_made_of_stored_numbers_is_left_out() -> None:
+    """A convolution whose weights are standardised in the graph."""
+    net = Net(x=(1, 3, 6, 6))
+    weight = net.weight("w", 4, 3, 1, 1)
+    standardised = net.op("Mul", net.op("Sub", weight, net.op("ReduceMean", weight, axes=[1, 2, 3])), net.weight("gain", 4, 1, 1, 1))
+    made = net.op("InstanceNormalization", standardised, net.weight("scale", 3), net.weight("shift", 3))
+    graph = computational_graph(Graph(net.model(net.op("Relu", net.op("Conv", "x", made)))))
+    assert sorted(node.op for node in graph.nodes) == ["conv", "input", "output", "relu"]
+    assert len(graph.edges) == 3

@@ -54,10 +54,12 @@ def test_known_networks_cost_what_is_known() -> None:
     assert zoo.families[place] == "resnet"
 
 
-def test_the_card_is_of_this_file() -> None:
-    card = json.loads(FILE.with_name("card.json").read_text())
-    assert card["sha256"] == hashlib.sha256(FILE.read_bytes()).hexdigest()
-    assert card["networks"] == len(load_zoo().names)
+@pytest.mark.parametrize(("card", "file"), [("card.json", "imagenet.npz"), ("foreign.json", "foreign.npz")])
+def test_the_card_is_of_this_file(card: str, file: str) -> None:
+    told = json.loads(FILE.with_name(card).read_text())
+    assert told["sha256"] == hashlib.sha256(FILE.with_name(file).read_bytes()).hexdigest()
+    assert told["networks"] == len(load_zoo(FILE.with_name(file)).names)
+    assert told["accuracies"]
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda _: b"", lambda _: b"PK\x03\x04 nothing"])

@@ -28,7 +28,7 @@ def test_cards_say_what_one_has_to_know(name: str) -> None:
     for key in ("about", "data", "labels", "split", "training", "test", "made_by"):
         assert known.card[key], key
     test = known.card["test"]
-    assert all(one["source"] for one in known.card["data"]["sources"])
+    assert all(one["source"] and one["licence"] for one in known.card["data"]["sources"])
     best = max(test["baselines"][cost]["srcc"] for cost in ("flops", "params"))
     assert test["agreement"]["srcc"] > best
     assert sum(path.stat().st_size for path in (FOLDER / name).iterdir()) < 1_000_000

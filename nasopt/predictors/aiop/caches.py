@@ -15,7 +15,7 @@ import numpy as np
 
 from nasopt.errors import UsageError
 from nasopt.graphs.computational_graph import VOCABULARY, CGNode, ComputationalGraph
-from nasopt.spaces.tables.importing.content import MalformedError, RefusedError
+from nasopt.spaces.tables.importing.content import reading
 from nasopt.spaces.tables.importing.inert_pickle import read_pickle
 from nasopt.spaces.tables.importing.named import Record
 
@@ -51,14 +51,10 @@ def read_cache(path: str | Path) -> tuple[CachedNetwork, ...]:
     """
     origin = Path(path)
     try:
-        with origin.open("rb") as file:
+        with origin.open("rb") as file, reading(origin, "a cache of computational graphs (a pickle)"):
             found = read_pickle(file, records=MODULES)
     except OSError as error:
         raise UsageError(f"{origin}: cannot be read ({error.strerror})") from None
-    except RefusedError as error:
-        raise UsageError(f"{origin}: {error}") from None
-    except (MalformedError, ValueError, IndexError, AssertionError) as error:
-        raise UsageError(f"{origin}: not a pickle, or half of one ({error})") from None
     if not isinstance(found, list) or not found:
         raise UsageError(f"{origin}: no cache of computational graphs: expected a list of dictionaries with 'compute graph' and 'acc'")
     return tuple(_network(entry, f"{origin}, entry {place}") for place, entry in enumerate(found))
@@ -96,6 +92,8 @@ def _fields(told: object, kind: str) -> Mapping[str, Any]:
 def _node(fields: Mapping[str, Any]) -> CGNode:
     index, metadata, strides = int(fields["op_type_idx"]), fields.get("metadata"), fields.get("strides")
     height, out_height, width, out_width, channels, out_channels = (int(size) for size in fields["resolution"])
+    if index < 0:
+        raise ValueError(f"an operation {index}")
     shape = tuple(float(size) for size in np.ravel(fields["shape"])) if "shape" in fields else None
     if shape is not None and len(shape) != 4:
         raise ValueError(f"a weight of shape {shape}")

@@ -1,7 +1,8 @@
 """Graphs as exporters leave them: norms folded into the layers before them.
 
 Most files that users have were exported for inference, without the norms that the network was trained with. A predictor that has seen only
-the one form takes the other for another network.
+the one form takes the other for another network. A layer norm has the word of a batch norm: where one stands directly behind a layer, the
+second form is one that nobody exports.
 """
 
 from __future__ import annotations

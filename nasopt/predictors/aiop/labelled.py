@@ -25,6 +25,7 @@ class Labelled:
         unit: of the values.
         factor: the unit's value of a label of 1: 100 for percents.
         source: who published them.
+        licence: of the values, as their publishers state it.
     """
 
     genes: tuple[Genes, ...]
@@ -33,6 +34,7 @@ class Labelled:
     unit: str
     factor: float
     source: str
+    licence: str
 
     @property
     def labels(self) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -59,5 +61,5 @@ def labelled(space: Space, metric: str) -> Labelled:
     unit = found.units[metric]
     return Labelled(
         tuple(space.parse(text) for text in texts), found.keys, np.asarray(values, np.float64), unit, 100.0 if unit == "%" else 1.0,
-        found.sources[metric],
+        found.sources[metric], found.licences[metric],
     )  # fmt: skip

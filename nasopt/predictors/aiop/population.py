@@ -5,6 +5,7 @@ All candidates share nodes and edges; only channels differ. So one block of grap
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class PopulationPredictor:
             checkpoint: the predictor.
             costs: of the network.
         """
-        self._checkpoint, self._costs = checkpoint, costs
+        self._checkpoint, self._costs, self._asked = checkpoint, costs, checkpoint.answering()
         self._table = CGTable(costs.units)
         features = self._table.features
         self._block = Block.of([features] * TOGETHER)
@@ -55,18 +56,18 @@ class PopulationPredictor:
         gflops, params = self._scaled_costs(kept)
         described = np.repeat(self._described[None].astype(np.float32), len(kept), axis=0)
         described[:, FLOPS], described[:, PARAMS] = np.log2(gflops + TINY), np.log2(params + TINY)
-        asked = self._checkpoint.answering()
-        outputs = np.empty((len(asked), len(kept)), np.float32)
+        outputs = np.empty((len(self._asked), len(kept)), np.float32)
         resolutions = self._block.resolutions.reshape(TOGETHER, self._nodes, -1)
         for begin in range(0, len(kept), TOGETHER):
             rows = kept[begin : begin + TOGETHER]
             resolutions[: len(rows), self._table.changing, 4:] = self._table.channels(rows)
             about = described[begin : begin + TOGETHER]
             about = np.concatenate([about, np.repeat(about[:1], TOGETHER - len(rows), axis=0)])
-            for place, answer in enumerate(asked):
+            for place, answer in enumerate(self._asked):
                 outputs[place, begin : begin + len(rows)] = answer(self._block, about)[: len(rows)]
         return self._checkpoint.in_unit(outputs.astype(np.float64), gflops)
 
+    @cached_property
     def whole(self) -> Floats:
         """What each member says of the network as it is: (members,)."""
         return self.members(self._whole)[:, 0]
@@ -78,8 +79,7 @@ class PopulationPredictor:
 
     def change(self, kept: Ints) -> tuple[Floats, Floats]:
         """By how much candidates differ from the whole network, and the deviation of that over members, (population,) both."""
-        said = self.members(np.concatenate([self._whole, kept]))
-        change = said[:, 1:] - said[:, :1]
+        change = self.members(kept) - self.whole[:, None]
         spread = change.std(axis=0, ddof=1) if len(change) > 1 else np.zeros(len(kept))
         return change.mean(axis=0), np.asarray(spread)
 

@@ -87,6 +87,7 @@ class Joined:
         values: ``[n]`` by metric, exactly as it was asked for; missing numbers are NaN, missing texts None.
         units: by metric.
         sources: by metric.
+        licences: of the figures, by metric, as their publishers state them.
         conditions: by metric and name: under which each value was measured, ``[n]``, where rows of the table differ in it.
         left_out: how many architectures of the first metric's table lack a value.
     """
@@ -97,6 +98,7 @@ class Joined:
     values: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     sources: Mapping[str, str]
+    licences: Mapping[str, str]
     conditions: Mapping[str, Mapping[str, np.ndarray]]
     left_out: int
 
@@ -163,6 +165,7 @@ def join(group: str, metrics: Sequence[str], *, complete: bool = True) -> Joined
         {metric: column[kept] for metric, column in values.items()},
         {metric: selection.column.unit for metric, selection in selections.items()},
         {metric: selection.table.info.source for metric, selection in selections.items()},
+        {metric: selection.table.info.licence for metric, selection in selections.items()},
         {metric: {name: column[kept] for name, column in each.items()} for metric, each in conditions.items()},
         int(len(keys) - whole.sum()),
     )
