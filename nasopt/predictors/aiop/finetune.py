@@ -1,14 +1,14 @@
 """A predictor taken to another task: zero-shot, or with a few labels (extra ``torch``).
 
-Adapters are asked one by one and their answers averaged, as AIO-P's code does. What is trained on the few labels is what its documented
-command trains (``k_adapt`` 1): the backbone's layers and the adapters' heads; the embedding and the adapters' own layers stay. Without
-adapters all of the network is trained.
+Adapters are asked one by one and their answers averaged, as AIO-P's code does, or have one head (`nasopt.predictors.aiop.joint`). What is
+trained on the few labels is what its documented command trains (``k_adapt`` 1): the backbone's layers and the adapters' heads; the
+embedding and the adapters' own layers stay. Without adapters all of the network is trained.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasopt.predictors.aiop.network import Adapter, Network
+from nasopt.predictors.aiop.network import Adapter, Network, beside, means, run_head
 from nasopt.predictors.aiop.training import CLIP, LARGE, Data
 
 __all__ = ["Few", "Transfer", "fine_tuned"]
@@ -31,30 +31,57 @@ class Transfer:
     Attributes:
         network: embedding, backbone, and the head that is asked where there are no adapters.
         adapters: on it.
+        joint: one head for all adapters (`nasopt.predictors.aiop.joint`), asked in place of theirs.
     """
 
     network: Network
     adapters: tuple[Adapter, ...] = ()
+    joint: nn.ModuleList | None = None
+
+    def heads(self) -> list[nn.ModuleList]:
+        """Those that are asked."""
+        if self.joint is not None:
+            return [self.joint]
+        return [adapter.head for adapter in self.adapters] or [self.network.head]
+
+    def read(self, block: dict[str, Tensor]) -> list[Tensor]:
+        """What each of them reads, (graphs, n)."""
+        if self.joint is not None:
+            return [self.embedding(block)]
+        if not self.adapters:
+            return [self.network.reading(block)]
+        states = self.network.states(block)
+        return [adapter.reading(block, states) for adapter in self.adapters]
+
+    def readings(self, blocks: Iterable[dict[str, Tensor]]) -> list[Tensor]:
+        """The same of many blocks."""
+        return [torch.cat(parts) for parts in zip(*map(self.read, blocks), strict=True)]
+
+    def embedding(self, block: dict[str, Tensor]) -> Tensor:
+        """Means over nodes of the backbone and of all adapters, and the description where adapters read it: (graphs, n)."""
+        states = self.network.states(block)
+        each = [means(block, states[-1]), *(adapter.embedding(block, states) for adapter in self.adapters)]
+        return beside(self.adapters[0].about if self.adapters else self.network.about, block, each)
+
+    def embeddings(self, blocks: Iterable[dict[str, Tensor]]) -> Tensor:
+        """The same of many blocks."""
+        return torch.cat([self.embedding(block) for block in blocks])
 
     def answers(self, block: dict[str, Tensor]) -> list[Tensor]:
-        """Of each adapter, or of the network alone: (graphs,) each."""
-        if not self.adapters:
-            return [self.network(block)]
-        states = self.network.states(block)
-        return [adapter(block, states) for adapter in self.adapters]
+        """Of each head: (graphs,) each."""
+        return [run_head(head, read) for head, read in zip(self.heads(), self.read(block), strict=True)]
 
     def outputs(self, data: Data) -> Floats:
         """The mean of the answers, (n,); targets are not looked at."""
-        rows = np.arange(len(data.graphs))
         with torch.no_grad():
-            found = [torch.stack(self.answers(data.block(rows[first : first + LARGE]))).mean(0) for first in range(0, len(rows), LARGE)]
+            found = [torch.stack(self.answers(block)).mean(0) for block in data.blocks(LARGE)]
         return torch.cat(found).numpy().astype(np.float64)
 
     def trainable(self) -> list[nn.Parameter]:
         """What a few labels change."""
         if not self.adapters:
             return list(self.network.parameters())
-        parts: Sequence[nn.Module] = [self.network.layers, *(adapter.head for adapter in self.adapters)]
+        parts: Sequence[nn.Module] = [self.network.layers, *self.heads()]
         return [parameter for part in parts for parameter in part.parameters()]
 
 

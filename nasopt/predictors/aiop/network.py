@@ -18,7 +18,7 @@ from nasopt.graphs.computational_graph import KERNELS, VOCABULARY
 from nasopt.predictors.aiop.block import Block
 from nasopt.predictors.aiop.inference import FARTHEST, LAYERS, WIDTH
 
-__all__ = ["About", "Adapter", "Network", "head", "parameters", "restored", "tensors"]
+__all__ = ["About", "Adapter", "Network", "beside", "head", "means", "parameters", "restored", "run_head", "tensors"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -90,7 +90,11 @@ class Network(nn.Module):
 
     def forward(self, block: dict[str, Tensor]) -> Tensor:
         """One number a graph."""
-        return run_head(self.head, beside(self.about, block, [_means(block, self.states(block)[-1])]))
+        return run_head(self.head, self.reading(block))
+
+    def reading(self, block: dict[str, Tensor]) -> Tensor:
+        """What the head reads: the mean over nodes of the last layer, and the description."""
+        return beside(self.about, block, [means(block, self.states(block)[-1])])
 
     def states(self, block: dict[str, Tensor]) -> list[Tensor]:
         """Features of nodes before the first layer and after each."""
@@ -116,10 +120,18 @@ class Adapter(nn.Module):
             block: of graphs.
             states: of the backbone (`Network.states`).
         """
+        return run_head(self.head, self.reading(block, states))
+
+    def reading(self, block: dict[str, Tensor], states: list[Tensor]) -> Tensor:
+        """What the head reads: the backbone's mean over nodes, its own, and the description."""
+        return beside(self.about, block, [means(block, states[-1]), self.embedding(block, states)])
+
+    def embedding(self, block: dict[str, Tensor], states: list[Tensor]) -> Tensor:
+        """The mean over nodes of its last layer, (graphs, 32)."""
         x = states[0]
         for layer, state in zip(self.layers, states[1:], strict=True):
             x = torch.tanh(layer(torch.cat([state, x], 1), block["edges"]))
-        return run_head(self.head, beside(self.about, block, [_means(block, states[-1]), _means(block, x)]))
+        return means(block, x)
 
 
 def beside(about: About | None, block: dict[str, Tensor], embeddings: list[Tensor]) -> Tensor:
@@ -132,11 +144,17 @@ def head(inputs: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Linear(inputs if not layer else WIDTH, WIDTH if layer < 4 else 1) for layer in range(5))
 
 
-def run_head(layers: nn.ModuleList, x: Tensor) -> Tensor:
-    """With a rectifier behind the second layer and nothing behind the others, as in the published code."""
-    for place, layer in enumerate(layers):
+def run_head(layers: nn.ModuleList, x: Tensor, *, until: int | None = None) -> Tensor:
+    """With a rectifier behind the second layer and nothing behind the others, as in the published code.
+
+    Args:
+        layers: of a head.
+        x: what it reads, (graphs, n).
+        until: place of a layer whose input is wanted, not the answers.
+    """
+    for place, layer in enumerate(list(layers)[:until]):
         x = torch.relu(layer(x)) if place == 1 else layer(x)
-    return x[:, 0]
+    return x[:, 0] if until is None else x
 
 
 def tensors(block: Block, described: Floats | None = None) -> dict[str, Tensor]:
@@ -173,7 +191,8 @@ def restored(weights: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]) -> Ne
     return network
 
 
-def _means(block: dict[str, Tensor], x: Tensor) -> Tensor:
+def means(block: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Over the nodes of each graph."""
     graphs = block["graphs"]
     count = int(graphs[-1]) + 1
     sums = x.new_zeros(count, x.shape[1]).index_add(0, graphs, x)

@@ -78,6 +78,11 @@ class Data:
         """These rows, as modules take them."""
         return tensors(Block.of([self.graphs[row] for row in rows]), None if self.described is None else self.described[rows])
 
+    def blocks(self, size: int) -> Iterator[dict[str, Tensor]]:
+        """All of them in order, so many at a time."""
+        places = np.arange(len(self.graphs))
+        return (self.block(places[first : first + size]) for first in range(0, len(places), size))
+
 
 def fit(
     network: Network | tuple[Network, Adapter],
@@ -132,9 +137,7 @@ def outputs(network: Network | tuple[Network, Adapter], graphs: Sequence[CGFeatu
     module, forward = _parts(network)
     module.eval()
     with torch.no_grad():
-        asked = Data(graphs, np.empty(0), described)
-        places = np.arange(len(graphs))
-        found = [forward(asked.block(places[first : first + LARGE])).numpy() for first in range(0, len(graphs), LARGE)]
+        found = [forward(block).numpy() for block in Data(graphs, np.empty(0), described).blocks(LARGE)]
     return np.concatenate(found).astype(np.float64)
 
 
