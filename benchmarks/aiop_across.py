@@ -1,24 +1,27 @@
 """AIO-P across tasks and spaces: a backbone on NAS-Bench-101, adapters on two other tasks, targets that nothing was trained on.
 
-    python -m benchmarks.aiop_across [--seeds 5]
+    python -m benchmarks.aiop_across [--seeds 5] [--method ours]
 
 Backbone: 3,000 cells of NAS-Bench-101 (CIFAR-10). Adapters: 1,500 cells of NAS-Bench-201 (CIFAR-10) and 1,500 of TransNAS-Bench-101 micro
 (class_scene). Targets (`TARGETS`): other tasks of the two spaces, on architectures that were in no training, and other spaces. Of
 each, 20 architectures give mean and deviation (zero-shot) and, fine-tuned, their labels; up to 1,000 others are judged.
 
 Methods: `gnn` (the backbone on raw labels), `gnn_eq45` (Eqs. 5 and 4), `aiop` (adapters on that, averaged), all as in the paper, and
-`ours` (Eq. 4, Huber's loss, heads that read descriptions). Errors are shares of the best constant's (the test rows' median). Beside them:
-rank correlations of FLOPs, parameters, and the best of the tabled proxies (chosen on the test rows: a bound). Resumable: what was
-measured stays in $NASOPT_BENCH_CACHE.
+`ours` (Eq. 4, Huber's loss, heads that read descriptions). Ablations of `aiop` (Tables 6 to 11): `adapters` on raw labels, `adaproxy`
+(those, with AdaProxy for fine-tuning), `adapters_eq4`, `one_adapter`, `joint` (one head). `ours_mnasnet` and `aiop_mnasnet` have their
+second adapter on the MnasNet space (ImageNet); of `nearest`, each target is answered by the adapter whose networks its own resemble.
+
+Errors are shares of the best constant's (the test rows' median). Beside them: rank correlations of FLOPs, parameters, and the best of the
+tabled proxies (chosen on the test rows: a bound). Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,7 +32,7 @@ from nasopt.predictors.aiop.corpus import Corpus, from_space
 from nasopt.predictors.aiop.ensemble import DELTA
 from nasopt.predictors.aiop.labelled import labelled
 from nasopt.predictors.aiop.labels import Mode, Scale
-from nasopt.predictors.aiop.likeness import descriptions, usual
+from nasopt.predictors.aiop.likeness import Likeness, descriptions, usual
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.tables.query import join
 
@@ -66,6 +69,7 @@ ADAPTERS = (
     Task("nasbench201", "nats_test_cifar10", learned=1500),
     Task("transnasbench101_micro", "valid_class_scene", {"task": "class_scene"}, learned=1500),
 )
+ON_MNASNET = (ADAPTERS[0], Task("mnasnet", "val_top1", learned=1500))
 MICRO = ("class_object", "room_layout", "jigsaw", "segmentsemantic", "normal", "autoencoder")
 TARGETS: dict[str, Task] = {
     "nasbench201 cifar100": Task("nasbench201", "nats_test_cifar100", {"classes": 100}, 1500, ("zcp_subset_725", "@cifar100")),
@@ -125,8 +129,9 @@ def data_of(part: Part, rows: Ints, scale: Scale) -> Any:
     )  # fmt: skip
 
 
+@cache
 def trained(task: Task, seed: int, mode: Mode, delta: float | None, *, describe: bool, backbone: Any = None) -> Any:
-    """A network on a task, or an adapter beside a backbone."""
+    """A network on a task, or an adapter beside a backbone; the same for all methods that want it."""
     import torch
 
     from nasopt.predictors.aiop.network import About, Adapter, Network
@@ -148,34 +153,89 @@ def trained(task: Task, seed: int, mode: Mode, delta: float | None, *, describe:
     return network
 
 
-METHODS: dict[str, tuple[Mode, float | None, bool, bool]] = {
-    "gnn": ("none", None, False, False),
-    "gnn_eq45": ("stand_flops", None, False, False),
-    "aiop": ("stand_flops", None, False, True),
-    "ours": ("stand", DELTA, True, True),
+@dataclass(frozen=True)
+class Method:
+    """How to predict.
+
+    Attributes:
+        mode: of scaling.
+        delta: of Huber's loss; None: squares.
+        describe: heads read descriptions.
+        adapters: tasks of theirs.
+        answers: ``mean`` over adapters, one ``joint`` head, or of the ``nearest`` adapter alone.
+        tune: AdaProxy in place of fine-tuning.
+    """
+
+    mode: Mode = "stand_flops"
+    delta: float | None = None
+    describe: bool = False
+    adapters: tuple[Task, ...] = ADAPTERS
+    answers: Literal["mean", "joint", "nearest"] = "mean"
+    ada_proxy: bool = False
+
+
+OURS = Method("stand", DELTA, describe=True)
+METHODS: dict[str, Method] = {
+    "gnn": Method("none", adapters=()),
+    "gnn_eq45": Method(adapters=()),
+    "aiop": Method(),
+    "ours": OURS,
+    "adapters": Method("none"),
+    "adaproxy": Method("none", ada_proxy=True),
+    "adapters_eq4": Method("stand"),
+    "one_adapter": Method(adapters=ADAPTERS[:1]),
+    "joint": Method(answers="joint"),
+    "aiop_mnasnet": Method(adapters=ON_MNASNET),
+    "ours_mnasnet": replace(OURS, adapters=ON_MNASNET),
+    "nearest": replace(OURS, adapters=ON_MNASNET, answers="nearest"),
 }
-"""Scaling, Huber's delta, descriptions, adapters."""
+
+
+def transferred(how: Method, seed: int) -> Any:
+    """Backbone and adapters."""
+    from nasopt.predictors.aiop.finetune import Transfer
+    from nasopt.predictors.aiop.joint import joined
+    from nasopt.predictors.aiop.training import Recipe
+
+    recipe = {"mode": how.mode, "delta": how.delta, "describe": how.describe}
+    network = trained(BACKBONE, seed, **recipe)
+    transfer = Transfer(network, tuple(trained(task, seed, **recipe, backbone=network) for task in how.adapters))
+    if how.answers != "joint":
+        return transfer
+    parts = []
+    for task in how.adapters:
+        part, rows = drawn(task, 0, task.learned), np.arange(task.learned)
+        parts.append(data_of(part, rows, Scale.fit(how.mode, part.labels, part.corpus.gflops)))
+    epochs = round(ADAPTER_STEPS * BATCH / sum(task.learned for task in how.adapters))
+    return joined(transfer, parts, Recipe(epochs, BATCH, RATE, seed=seed, delta=how.delta))
+
+
+def nearest(adapters: Sequence[Task], part: Part, rows: Ints) -> int:
+    """Whose networks these resemble most, by descriptions."""
+    known = [Likeness.of(drawn(task, 0, task.learned).described) for task in adapters]
+    return int(np.argmin([np.median([likeness.unlikeness(part.described[row]) for row in rows]) for likeness in known]))
 
 
 def measured(seed: int, method: str) -> Row:
     """All targets."""
-    from nasopt.predictors.aiop.finetune import Few, Transfer, fine_tuned
+    from nasopt.predictors.aiop.adaproxy import ada_proxied
+    from nasopt.predictors.aiop.finetune import Few, fine_tuned
 
-    mode, delta, describe, adapt = METHODS[method]
-    network = trained(BACKBONE, seed, mode, delta, describe=describe)
-    adapters = [trained(task, seed, mode, delta, describe=describe, backbone=network) for task in ADAPTERS] if adapt else []
-    transfer = Transfer(network, tuple(adapters))
+    how = METHODS[method]
+    every = transferred(how, seed)
     told: Row = {}
     for name, task in TARGETS.items():
         part = drawn(task, task.learned, TESTED + 5 * FEW)
         order = np.random.default_rng(seed).permutation(len(part.labels))
         few, test = order[:FEW], order[FEW : FEW + TESTED]
-        scale = Scale.fit(mode, part.labels[few], part.corpus.gflops[few])
-        asked = data_of(part, test, scale)
+        scale = Scale.fit(how.mode, part.labels[few], part.corpus.gflops[few])
+        asked, learned = data_of(part, test, scale), data_of(part, few, scale)
+        transfer = every if how.answers != "nearest" else replace(every, adapters=(every.adapters[nearest(how.adapters, part, few)],))
         truth = part.labels[test]
         constant = np.abs(truth - np.median(truth)).mean()
         told[name] = {"rows": len(test)}
-        for way, one in (("zero_shot", transfer), ("fine_tuned", fine_tuned(transfer, data_of(part, few, scale), Few(seed=seed)))):
+        tuned = ada_proxied(transfer, learned) if how.ada_proxy else fine_tuned(transfer, learned, Few(seed=seed))
+        for way, one in (("zero_shot", transfer), ("fine_tuned", tuned)):
             found = scale.invert(one.outputs(asked), part.corpus.gflops[test])
             error = float(np.abs(found - truth).mean())
             told[name][way] = {"srcc": agreement(found, truth).srcc, "mae": error * part.factor, "mae_share": error / float(constant)}
@@ -209,7 +269,7 @@ def summary(methods: Mapping[str, Sequence[Row]], costs: Sequence[Row]) -> Row:
     """Means and deviations over seeds, and how many targets reach the bars."""
     told: Row = {}
     for name in TARGETS:
-        told[name] = {"rows": methods["ours"][0][name]["rows"]}
+        told[name] = {"rows": next(iter(methods.values()))[0][name]["rows"]}
         for cost in ("gflops", "params"):
             told[name][cost] = float(np.mean([row[name][cost] for row in costs]))
         if "best_proxy" in costs[0][name]:
@@ -247,14 +307,16 @@ def above_costs(told: Row, method: str, way: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="AIO-P across tasks; prints one JSON document.")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--method", choices=METHODS, action="append", help="all without it")
     a = parser.parse_args()
-    methods: dict[str, list[Row]] = {method: [] for method in METHODS}
+    methods: dict[str, list[Row]] = {method: [] for method in a.method or METHODS}
     costs = []
     for seed in range(a.seeds):
         costs.append(remembered("aiop_across", ("baselines", seed), lambda s=seed: baselines(s)))  # type: ignore[misc]
-        for method in METHODS:
+        trained.cache_clear()  # of another seed
+        for method, rows in methods.items():
             key = (method, STEPS, ADAPTER_STEPS, seed)
-            methods[method].append(remembered("aiop_across", key, lambda s=seed, m=method: measured(s, m)))  # type: ignore[misc]
+            rows.append(remembered("aiop_across", key, lambda s=seed, m=method: measured(s, m)))  # type: ignore[misc]
     print(document({"seeds": a.seeds, "results": summary(methods, costs)}))
     return 0
 

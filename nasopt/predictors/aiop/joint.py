@@ -1,7 +1,7 @@
 """One head for several adapters (extra ``torch``).
 
-AIO-P's Section 3 can be read so; its code averages the answers of a head each. Backbone and adapters stay. The head reads the embeddings of all of them, and learns from the labels that the adapters learned from,
-each scaled in its own task.
+AIO-P's Section 3 can be read so; its code averages the answers of a head each. Backbone and adapters stay. The head reads the embeddings
+of all of them, and learns from the labels that the adapters learned from, each scaled in its own task.
 """
 
 from __future__ import annotations
