@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Agreement", "PredictResult", "Predicted", "PredictedTask", "TasksResult", "TrainResult"]
+__all__ = ["Agreement", "PredictResult", "Predicted", "PredictedTask", "ReproduceResult", "Reproduced", "TasksResult", "TrainResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,32 @@ class TrainResult:
     agreement: Agreement
     baselines: Mapping[str, Agreement]
     """On the same rows: FLOPs, parameters, and a constant, the median of what was learned from (only its ``mae`` says anything)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """A cell of AIO-P's Tables 3 and 4 (zero-shot) or 21 and 22 (fine-tuned): means over seeds, and deviations."""
+
+    family: str
+    task: str
+    method: str
+    way: str
+    mae: float
+    """Percent."""
+    mae_std: float
+    srcc: float
+    """Spearman's."""
+    srcc_std: float
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReproduceResult:
+    """Published tables, made anew."""
+
+    folder: Path
+    caches: Path
+    cells: tuple[Reproduced, ...]
 
 
 @dataclass(frozen=True, slots=True)

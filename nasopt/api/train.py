@@ -11,7 +11,7 @@ import numpy as np
 
 from nasopt.api.predicted import read_predictor
 from nasopt.errors import MissingExtraError, UsageError
-from nasopt.predictor_results import Agreement, TrainResult
+from nasopt.predictor_results import Agreement, ReproduceResult, TrainResult
 from nasopt.predictors.agreement import agreement
 from nasopt.predictors.aiop.checkpoint import CARD, Checkpoint
 from nasopt.predictors.aiop.corpus import Corpus, from_space
@@ -21,7 +21,7 @@ from nasopt.predictors.aiop.labels import MODES
 from nasopt.spaces.registry import get_space
 from nasopt.spaces.space import Genes, Space
 
-__all__ = ["AIOPTraining", "train_aiop"]
+__all__ = ["AIOPTraining", "reproduce_aiop", "train_aiop"]
 
 Progress = Callable[[str, float | None, str], None]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -102,6 +102,47 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     return result
 
 
+def reproduce_aiop(
+    caches: str | Path, output: str | Path, *, seeds: int = 5, force: bool = False, progress: Progress | None = None
+) -> ReproduceResult:
+    """AIO-P's Tables 3, 4, 21 and 22 from its authors' caches, which are read as data: nothing in them is executed.
+
+    A run that was interrupted is taken up by the same call. Needs the extra ``torch``.
+
+    Args:
+        caches: a folder with the authors' ``gpi_*_comp_graph_cache.pkl``.
+        output: a folder for states, logs and the cells (``reproduction.json``).
+        seeds: of the published ten, how many; the tables have five.
+        force: replace what a finished run left there.
+        progress: is told what happens.
+
+    Raises:
+        UsageError: a cache is missing or is none, or the folder cannot be used.
+        MissingExtraError: PyTorch or PyTorch Geometric is not installed.
+    """
+    import json
+    from dataclasses import asdict
+
+    from nasopt.files import write_atomically
+
+    source, folder = Path(caches), Path(output)
+    _check_extra()
+    from nasopt.predictors.aiop.reproduce import SEEDS, missing, reproduced
+
+    if not 1 <= seeds <= len(SEEDS):
+        raise UsageError(f"{seeds} seeds: the published code has {len(SEEDS)}")
+    if not source.is_dir():
+        raise UsageError(f"{source}: is no folder; name the one that holds the authors' caches")
+    if lost := missing(source):
+        raise UsageError(f"{source}: {len(lost)} caches are missing: {', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}")
+    record = folder / "reproduction.json"
+    _check_folder(folder, record, force=force)
+    folder.mkdir(parents=True, exist_ok=True)
+    result = ReproduceResult(folder, source, tuple(reproduced(source, folder, seeds, progress or (lambda _stage, _share, _detail: None))))
+    write_atomically(record, json.dumps([asdict(cell) for cell in result.cells], indent=1).encode())
+    return result
+
+
 def _backbone(name: str | Path) -> Any:
     """The first network of a predictor."""
     from nasopt.predictors.aiop.network import restored
@@ -109,19 +150,27 @@ def _backbone(name: str | Path) -> Any:
     return restored(read_predictor(name).members[0])
 
 
-def _check(asked: AIOPTraining, folder: Path, *, force: bool) -> None:
+def _check_extra() -> None:
     try:
         import torch_geometric  # noqa: F401 - a line now is better than one after minutes
     except ImportError:
         raise MissingExtraError("training needs PyTorch and PyTorch Geometric: pip install 'nasopt[torch]'") from None
+
+
+def _check_folder(folder: Path, finished: Path, *, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; name a folder")
+    if finished.exists() and not force:
+        raise UsageError(f"{folder}: holds a finished run already; --force trains anew")
+
+
+def _check(asked: AIOPTraining, folder: Path, *, force: bool) -> None:
+    _check_extra()
     if asked.scaling not in MODES:
         raise UsageError(f"'{asked.scaling}' is no scaling of labels; there are {', '.join(MODES)}")
     if (asked.labels is not None and asked.labels < FEWEST) or min(asked.test, asked.members, asked.batch) < 1 or (asked.epochs or 1) < 1:
         raise UsageError(f"at least {FEWEST} labels, and 1 row to test on, member, epoch and graph a step are needed")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file; name a folder")
-    if (folder / CARD).exists() and not force:
-        raise UsageError(f"{folder}: holds a trained predictor already; --force trains anew")
+    _check_folder(folder, folder / CARD, force=force)
 
 
 def _prepare(folder: Path) -> None:

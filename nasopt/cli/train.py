@@ -32,8 +32,8 @@ def command(ctx: click.Context) -> None:
     nasopt train aiop --space nasbench201 --metric nats_test_cifar10 --labels 1562 -o trained201
     """,
 )
-@click.option("--space", required=True, metavar="SPACE", help="The space whose architectures have labels; see 'nasopt spaces list'.")
-@click.option("--metric", required=True, metavar="NAME", help="What to predict, as 'nasopt tables query' takes it.")
+@click.option("--space", metavar="SPACE", help="The space whose architectures have labels; see 'nasopt spaces list'.")
+@click.option("--metric", metavar="NAME", help="What to predict, as 'nasopt tables query' takes it.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="Where the predictor goes.")
 @click.option("--labels", type=click.IntRange(min=10), metavar="N", help="How many to learn from, drawn by the seed; most without it.")
 @click.option("--test", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="How many others to test on.")
@@ -55,6 +55,12 @@ def command(ctx: click.Context) -> None:
 @click.option("--describe/--no-describe", default=True, help="Heads read a description of the network, too (default), or not (the paper).")
 @click.option("--fold/--no-fold", default=True, help="Learn networks with their norms and with these folded (default), or as built only.")
 @click.option("--backbone", metavar="FOLDER|TASK", help="Train adapters beside this predictor's first network, which stays as it is.")
+@click.option(
+    "--reproduce",
+    type=click.Choice(["table3"]),
+    help="Make AIO-P's Tables 3, 4, 21 and 22 anew from its authors' caches; of the other options only -o and --force count.",
+)
+@click.option("--caches", type=click.Path(path_type=Path), metavar="FOLDER", help="Where these caches are (gpi_*_comp_graph_cache.pkl).")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="At most; 2,000 steps without it.")
 @seed_option()
 @settings_option()
@@ -62,8 +68,8 @@ def command(ctx: click.Context) -> None:
 def _aiop(
     terminal: Terminal,
     *,
-    space: str,
-    metric: str,
+    space: str | None,
+    metric: str | None,
     output: Path,
     labels: int | None,
     test: int,
@@ -73,6 +79,8 @@ def _aiop(
     describe: bool,
     fold: bool,
     backbone: str | None,
+    reproduce: str | None,
+    caches: Path | None,
     epochs: int | None,
     seed: int,
     settings: dict[str, Any],
@@ -82,9 +90,22 @@ def _aiop(
 
     Each network stops early by a part of the labels of its own. A run that was interrupted is taken up by the same command.
     """
-    from nasopt.api.train import AIOPTraining, train_aiop
-    from nasopt.report import predictors
+    from nasopt.api.train import AIOPTraining, reproduce_aiop, train_aiop
+    from nasopt.errors import UsageError
+    from nasopt.report import predictors, reproduction
 
+    if (reproduce is None) != (caches is None):
+        raise UsageError("--reproduce TABLE and --caches FOLDER go together")
+    if caches is not None:
+        with terminal.progress() as progress:
+            tables = reproduce_aiop(caches, output, force=force, progress=progress)
+        return terminal.show(
+            lambda: reproduction.reproduce_json(tables),
+            lambda style: reproduction.reproduce_text(tables, style),
+            schema="train-aiop-reproduce",
+        )
+    if space is None or metric is None:
+        raise UsageError("name what to learn: --space SPACE and --metric NAME ('nasopt spaces list', 'nasopt tables list')")
     asked = AIOPTraining(
         space=space, metric=metric, settings=settings, labels=labels, test=test, members=members, scaling=scaling, robust=loss == "robust",
         epochs=epochs, seed=seed, describe=describe, fold=fold, backbone=backbone,

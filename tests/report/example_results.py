@@ -6,7 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasopt.drawings import Box, Drawing
-from nasopt.predictor_results import Agreement, Predicted, PredictedTask, PredictResult, TasksResult, TrainResult
+from nasopt.predictor_results import (
+    Agreement,
+    Predicted,
+    PredictedTask,
+    PredictResult,
+    Reproduced,
+    ReproduceResult,
+    TasksResult,
+    TrainResult,
+)
 from nasopt.results import (
     Answer,
     BenchResult,
@@ -303,4 +312,11 @@ TASKS = TasksResult(
 TRAINED = TrainResult(
     Path("trained"), "nasbench201", "nats_test_cifar10", "%", 156, 3, (12, 40, 31), 1000, Agreement(0.71, 0.88, 2.1),
     {"flops": Agreement(0.57, 0.76, None), "params": Agreement(0.57, 0.76, None), "constant": Agreement(0.0, 0.0, 5.0)},
+)  # fmt: skip
+REPRODUCED = ReproduceResult(
+    Path("tables"), Path("caches"),
+    tuple(
+        Reproduced("ofa_pn", task, method, way, 0.5, 0.1, 0.7, 0.05, 5)
+        for task in ("LSP", "OD") for method in ("GNN", "AIO-P") for way in ("zero-shot", "fine-tuned")
+    ),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nasopt.report import json as documents
-from nasopt.report import predictors, spaces, tables
+from nasopt.report import predictors, reproduction, spaces, tables
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
@@ -35,6 +35,7 @@ BODIES = {
     "predict": [predictors.predict_json(one) for one in (examples.PREDICTED, examples.UNLIKE)],
     "predict-tasks": [predictors.tasks_json(examples.TASKS)],
     "train-aiop": [predictors.train_json(examples.TRAINED)],
+    "train-aiop-reproduce": [reproduction.reproduce_json(examples.REPRODUCED)],
     "spaces-list": [spaces.list_json(examples.SPACES)],
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],

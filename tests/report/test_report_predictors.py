@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasopt.report import predictors
+from nasopt.report import predictors, reproduction
 from nasopt.report.layout import Style
 from tests.report import example_results as examples
 
@@ -13,6 +13,7 @@ def test_texts_are_plain_without_colour_and_longer_with_it() -> None:
     for plain, coloured in (
         (predictors.predict_text(examples.PREDICTED, PLAIN), predictors.predict_text(examples.PREDICTED, COLOURED)),
         (predictors.train_text(examples.TRAINED, PLAIN), predictors.train_text(examples.TRAINED, COLOURED)),
+        (reproduction.reproduce_text(examples.REPRODUCED, PLAIN), reproduction.reproduce_text(examples.REPRODUCED, COLOURED)),
     ):
         assert plain.isascii()
         assert "\x1b" not in plain
