@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nasopt.predictors.aiop.corpus import from_space
-from nasopt.predictors.aiop.finetune import Few, Transfer, fine_tuned
+from nasopt.predictors.aiop.finetune import Few, Transfer, fine_tuned, matched
 from nasopt.predictors.aiop.labels import Scale
 from nasopt.predictors.aiop.likeness import descriptions, usual
 from nasopt.predictors.aiop.network import About, Adapter, Network
@@ -65,3 +65,14 @@ def test_adapters_are_averaged(data: Data) -> None:
     network, adapters = Network(), (Adapter(), Adapter())
     each = [Transfer(network, (adapter,)).outputs(data) for adapter in adapters]
     np.testing.assert_allclose(Transfer(network, adapters).outputs(data), np.mean(each, axis=0), atol=1e-6)
+
+
+def test_matched_answers_are_standardised_and_in_order(transfer: Transfer, data: Data) -> None:
+    before, found = transfer.outputs(data), matched(transfer, data)
+    with torch.no_grad():
+        answers = np.concatenate([torch.stack(found.answers(block)).numpy() for block in data.blocks(16)], axis=1)
+    np.testing.assert_allclose(answers.mean(axis=1), 0, atol=1e-4)
+    np.testing.assert_allclose(answers.std(axis=1), 1, atol=1e-3)
+    single = Transfer(transfer.network, transfer.adapters[:1])
+    np.testing.assert_array_equal(np.argsort(matched(single, data).outputs(data)), np.argsort(single.outputs(data)))
+    np.testing.assert_array_equal(transfer.outputs(data), before)

@@ -19,9 +19,12 @@ from torch import Tensor, nn
 from nasopt.predictors.aiop.network import Adapter, Network, beside, means, run_head
 from nasopt.predictors.aiop.training import CLIP, LARGE, Data
 
-__all__ = ["Few", "Transfer", "fine_tuned"]
+__all__ = ["Few", "Transfer", "fine_tuned", "matched"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+LEAST = 1e-3
+"""Deviation below which answers to a target's networks are taken for equal."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,27 @@ class Few:
     batch: int = 5
     rate: float = 5e-4
     seed: int = 0
+
+
+def matched(transfer: Transfer, target: Data) -> Transfer:
+    """A copy whose every head answers a target's networks with mean 0 and deviation 1, as its own task's labels were scaled.
+
+    Networks of another space are all alike to an adapter: far off on one side. What is said of them is their order; mean and deviation of
+    the labels come from elsewhere (Eq. 4). Not in the paper.
+
+    Args:
+        transfer: stays as it is.
+        target: networks of the target, two or more that differ; their labels are not looked at.
+    """
+    found = copy.deepcopy(transfer)
+    with torch.no_grad():
+        for head, inputs in zip(found.heads(), found.readings(target.blocks(LARGE)), strict=True):
+            answers, last = run_head(head, inputs), head[-1]
+            assert isinstance(last, nn.Linear)
+            deviation = answers.std(unbiased=False).clamp_min(LEAST)
+            last.bias.copy_((last.bias - answers.mean()) / deviation)
+            last.weight.div_(deviation)
+    return found
 
 
 def fine_tuned(transfer: Transfer, few: Data, how: Few | None = None) -> Transfer:
