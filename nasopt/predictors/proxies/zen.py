@@ -23,13 +23,12 @@ def _score(evidence: Evidence) -> float:
     passes move into running variances that began at 1, a tenth each time. So was it published, and so are tables made.
     """
     subject, random = evidence.subject, torch.Generator().manual_seed(evidence.subject.seed)
-    drawn: dict[tuple[int, torch.Size], Tensor] = {}
+    drawn: dict[int, Tensor] = {}
 
     def redraw(parameter: nn.Parameter, operand: Tensor) -> Tensor:
-        key = id(parameter), operand.shape
-        if key not in drawn:
-            drawn[key] = torch.randn(operand.shape, generator=random, dtype=operand.dtype)
-        return drawn[key]
+        if id(parameter) not in drawn:
+            drawn[id(parameter)] = torch.empty_like(parameter).normal_(generator=random)
+        return drawn[id(parameter)].as_strided(operand.size(), operand.stride(), operand.storage_offset())
 
     at = tuple(_normal(value, random) for value in subject.inputs)
     beside = tuple(x + _STEP * _normal(x, random) if x.is_floating_point() else x for x in at)
