@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -154,6 +154,13 @@ def test_nwot_counts_every_rectifier() -> None:
     assert score("nwot") == pytest.approx(float(torch.linalg.slogdet(agree)[1]), rel=1e-9)
 
 
+@pytest.mark.parametrize("kind", [nn.ReLU6, nn.LeakyReLU, lambda: nn.PReLU(8), nn.PReLU])
+def test_every_kind_of_rectifier_counts(kind: Callable[[], nn.Module]) -> None:
+    network = Small()
+    network.relu = kind()
+    assert score("nwot", bridged(network)) == pytest.approx(score("nwot", network), rel=1e-6)
+
+
 def test_synflow_is_the_sum_over_paths() -> None:
     """Of a chain of dense layers: all layers have the same score, the sum over outputs of |W2| |W1| 1."""
     network = nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False))
@@ -195,6 +202,22 @@ def test_zen_reads_features_before_the_pool() -> None:
             return self.features(x)
 
     assert score("zen", Headless()) == score("zen", Small())
+
+
+def test_attention_is_counted_and_differentiated_twice() -> None:
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix, self.fc = nn.Linear(6, 18, bias=False), nn.Linear(6, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = self.mix(x).unsqueeze(1).chunk(3, -1)
+            return self.fc(functional.scaled_dot_product_attention(q, k, v).mean((1, 2)))
+
+    found = scores(Attending(), [torch.randn(4, 5, 6)], names=["flops", "grasp", "fisher"])
+    assert found["flops"] == 2 * (5 * 6 * 18 + 2 * 5 * 5 * 6 + 6 * 3)
+    assert math.isfinite(found["grasp"])
+    assert found["fisher"] > 0
 
 
 # -- manners

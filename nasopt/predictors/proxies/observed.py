@@ -127,6 +127,10 @@ class Observer(TorchFunctionMode):
         if self._agree and func in _RECTIFIERS and _RECTIFIERS[func](args, options):
             self._count(_argument(args, options, _INPUT))
         result = func(*args, **options)
+        if func is functional.scaled_dot_product_attention:
+            query, key, value = (_argument(args, options, place) for place in _ATTENTION)
+            scores = query.numel() // query.shape[-1] * key.shape[-2]
+            self.products.append(Product(None, scores * (query.shape[-1] + value.shape[-1]), -1, value.shape[-1]))
         if func in _POOLS and _is_global(_argument(args, options, _INPUT), result):
             self.pooled = _argument(args, options, _INPUT)
         elif func in _SOFTMAX:
@@ -195,6 +199,9 @@ _PRODUCTS: dict[_Function, _Signature] = {
     **dict.fromkeys((Tensor.mm, Tensor.bmm), _Signature(_SELF, _MAT2)),
     torch.addmm: _Signature((1, "mat1"), (2, "mat2"), (0, "input")),
 }
+
+_ATTENTION: tuple[_Place, ...] = ((0, "query"), (1, "key"), (2, "value"))
+"""Of scaled dot products: two products of computed matrices in one call."""
 
 _NORMS: dict[_Function, tuple[_Place, ...]] = {
     functional.batch_norm: (_INPUT, (3, "weight"), (4, "bias"), (7, "eps")),

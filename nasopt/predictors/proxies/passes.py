@@ -16,6 +16,7 @@ try:
     import torch
     from torch import Tensor
     from torch.nn import functional
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 except ModuleNotFoundError:
     raise MissingExtraError("this needs PyTorch: pip install 'nasopt[torch]'") from None
 
@@ -57,7 +58,8 @@ def _fill(evidence: Evidence, needs: AbstractSet[Need]) -> None:
     observer = Observer(subject.rows, keep=Need.BY_OUTPUTS in needs, agree=Need.AGREEMENT in needs)
     looked_at = Need.BY_INPUTS in needs
     leaves = [value.detach().requires_grad_(looked_at and value.is_floating_point()) for value in subject.inputs]
-    with torch.set_grad_enabled(bool(of_loss) or looked_at):
+    # torch's fused attention has no second derivative, which grasp asks for; and all proxies shall see the same numbers.
+    with torch.set_grad_enabled(bool(of_loss) or looked_at), sdpa_kernel(SDPBackend.MATH):
         logits = subject.run(observer, tuple(leaf.clone() for leaf in leaves))  # what comes next may overwrite it
         evidence.agreement = observer.agreements
         if of_loss or Need.LABELS in needs:
