@@ -52,7 +52,7 @@ def proxies(
     Raises:
         MissingExtraError: PyTorch is not installed.
         UsageError: a file, name or label that cannot be used.
-        ModelNotSupportedError: a model that cannot run in PyTorch, or has no classes or no batch where they are needed.
+        ModelNotSupportedError: a model that cannot run in PyTorch, or takes no batch.
     """
     try:
         from nasopt.predictors.proxies.registry import known, scores

@@ -297,10 +297,26 @@ def test_a_softmax_at_the_end_does_not_count() -> None:
 
 
 def test_what_has_no_value_is_not_finite() -> None:
-    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
-    found = scores(network, [torch.randn(2, 2, 2)], names=["nwot", "jacov"])
-    assert math.isnan(found["nwot"])
-    assert math.isfinite(found["jacov"]) or math.isnan(found["jacov"])
+    of_loss = {"epe_nas", "fisher", "grad_norm", "grasp", "plain", "snip"}
+    for network, x, missing in (
+        (nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), torch.randn(3, 2, 2), {"nwot", *of_loss}),  # no classes
+        (nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), inputs(), {"epe_nas"}),  # a class a pixel
+        (
+            nn.Sequential(nn.Embedding(2, 3), nn.ReLU()),
+            torch.ones(2, 4, dtype=torch.int64),
+            {"epe_nas", "jacov", "nwot", "zen"},
+        ),  # no floats
+        (Twice(), inputs(), {"grasp"}),
+    ):
+        found = scores(network, [x])
+        assert {name for name in PROXIES if not math.isfinite(found[name])} == missing
+
+
+class Twice(Small):
+    """An operator that has one derivative, and no second."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.hardsigmoid(super().forward(x))
 
 
 def test_names() -> None:
@@ -317,7 +333,5 @@ def test_what_does_not_fit_is_refused() -> None:
         scores(Small(), [inputs()], labels()[:3])
     with pytest.raises(UsageError, match="4 classes"):
         scores(Small(), [inputs()], labels() + 1)
-    with pytest.raises(ModelNotSupportedError, match="two classes"):
-        scores(nn.Sequential(nn.Flatten(), nn.Linear(192, 1)), [inputs()], names=["snip"])
     with pytest.raises(ModelNotSupportedError, match="float tensor"):
         scores(nn.Sequential(nn.Flatten(0)), [torch.ones(4, 2, dtype=torch.int64)], names=["flops"])

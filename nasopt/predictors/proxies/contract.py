@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nasopt.errors import MissingExtraError
 
@@ -47,6 +47,7 @@ class Evidence:
         agreement: (rows, rows); None without a rectifier.
         labels: (rows,) or (rows, ...).
         classes: how many.
+        missing: what was asked for, and this network does not have.
     """
 
     subject: Subject
@@ -61,6 +62,7 @@ class Evidence:
     agreement: Tensor | None = None
     labels: Tensor | None = None
     classes: int = 0
+    missing: set[Need] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +73,4 @@ class Proxy:
     source: str
     needs: frozenset[Need]
     score: Callable[[Evidence], float]
-    """Not finite where the network has nothing that the definition asks for."""
+    """Only asked if nothing that it needs is missing. Not finite where the definition has no value for the network."""

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from nasopt.errors import ModelNotSupportedError
 from nasopt.predictors.proxies.contract import Evidence, Need, Proxy
 
 __all__ = ["EPE_NAS"]
@@ -20,12 +19,13 @@ def _score(evidence: Evidence) -> float:
     """Scores s = sum of ``log(|r| + k)`` over the correlations r of the Jacobian's rows of one class, k = 1e-5; see `jacov` for rows.
 
     Up to 100 classes it is the sum of ``|s|`` over classes; with more, s is divided by the rows of the class, and it is the sum of
-    ``|s - s'|`` over pairs of classes, divided by the classes (those with one row are left out). NaN if a row is constant.
+    ``|s - s'|`` over pairs of classes, divided by the classes (those with one row are left out). NaN if a row is constant, or has
+    no class of its own.
     """
     assert evidence.by_inputs is not None
     assert evidence.labels is not None
     if evidence.labels.ndim != 1:
-        raise ModelNotSupportedError("epe_nas needs one class a row (leave it out, or answer with rows of classes)")
+        return math.nan
     rows, labels = evidence.by_inputs.double().numpy(), evidence.labels.numpy()
     many, found = evidence.classes > _MANY, []
     for label in np.unique(labels):

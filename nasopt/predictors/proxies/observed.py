@@ -126,6 +126,8 @@ class Observer(TorchFunctionMode):
             return self._normalise(_NORMS[func], args, options)
         if self._agree and func in _RECTIFIERS and _RECTIFIERS[func](args, options):
             self._count(_argument(args, options, _INPUT))
+        if func is functional.hardsigmoid:
+            return functional.relu6(_argument(args, options, _INPUT) + 3) / 6  # its own has no second derivative
         result = func(*args, **options)
         if func is functional.scaled_dot_product_attention:
             query, key, value = (_argument(args, options, place) for place in _ATTENTION)
@@ -217,10 +219,14 @@ def _from_zero(position: int, name: str) -> Callable[[_Arguments, _Options], boo
     """Whether a function that bounds its input bounds it by 0 from below."""
 
     def asked(args: _Arguments, options: _Options) -> bool:
-        bound = _argument(args, options, (position, name))
-        return bound is not None and (not isinstance(bound, Tensor) or bound.numel() == 1) and float(bound) == 0
+        low, high = (_argument(args, options, place) for place in ((position, name), (position + 1, name.replace("min", "max"))))
+        return _is_number(low, 0) and not _is_number(high, 1)  # from 0 to 1 it is a gate
 
     return asked
+
+
+def _is_number(bound: Any, number: float) -> bool:
+    return bound is not None and (not isinstance(bound, Tensor) or bound.numel() == 1) and float(bound) == number
 
 
 _RECTIFIERS: dict[_Function, Callable[[_Arguments, _Options], bool]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from nasopt.errors import MissingExtraError, ModelNotSupportedError
+from nasopt.errors import MissingExtraError
 
 try:
     import torch
@@ -33,7 +33,7 @@ def gather(subject: Subject, needs: AbstractSet[Need]) -> Evidence:
     """Runs the network once on a single row, to see its products, and once on the batch, for what is asked for.
 
     Raises:
-        ModelNotSupportedError: the network has no output to take a derivative of, or no classes where a loss is asked for.
+        ModelNotSupportedError: the network fails on the inputs, or answers no float tensor.
         UsageError: labels do not fit the network.
     """
     evidence = _seen(subject)
@@ -63,21 +63,25 @@ def _fill(evidence: Evidence, needs: AbstractSet[Need]) -> None:
         logits = subject.run(observer, tuple(leaf.clone() for leaf in leaves))  # what comes next may overwrite it
         evidence.agreement = observer.agreements
         if of_loss or Need.LABELS in needs:
-            evidence.labels, evidence.classes = subject.labels(logits), logits.shape[1]
-        if (of_loss or looked_at) and not logits.requires_grad:
-            raise ModelNotSupportedError("the first output depends on no weight and no float input in a way that has a derivative")
-        if looked_at:
-            evidence.by_inputs = _by_inputs(logits, [leaf for leaf in leaves if leaf.requires_grad], subject.rows, keep=bool(of_loss))
-        if of_loss:
+            evidence.labels, evidence.classes = subject.labels(logits), logits.shape[1] if logits.ndim > 1 else 0
+        if evidence.labels is None:
+            evidence.missing |= {*_OF_LOSS, Need.LABELS}
+            of_loss = frozenset()
+        if not logits.requires_grad:
+            evidence.missing |= {*_OF_LOSS, Need.BY_INPUTS}
+            return
+        floats = [leaf for leaf in leaves if leaf.requires_grad]
+        if floats:
+            evidence.by_inputs = _by_inputs(logits, floats, subject.rows, keep=bool(of_loss))
+        else:
+            evidence.missing.add(Need.BY_INPUTS)
+        if of_loss and evidence.labels is not None:
             evidence.products = tuple(product for product in observer.products if product.weight is not None)
             evidence.outputs = tuple(observer.outputs)
-            assert evidence.labels is not None
             _of_loss(evidence, functional.cross_entropy(logits, evidence.labels), needs)
 
 
 def _by_inputs(logits: Tensor, leaves: list[Tensor], rows: int, *, keep: bool) -> Tensor:
-    if not leaves:
-        raise ModelNotSupportedError("jacov and epe_nas need an input of floats")
     found = torch.autograd.grad(logits.sum(), leaves, retain_graph=keep, materialize_grads=True)
     return torch.cat([gradient.detach().reshape(rows, -1) for gradient in found], 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from nasopt.errors import MissingExtraError, UsageError
@@ -72,13 +73,14 @@ def scores(
         whole: the network takes this batch only, and no single row.
 
     Returns:
-        By name, in alphabetical order. Not finite where a definition has no value, such as nwot's of a network without rectifiers.
+        By name, in alphabetical order. Not finite where a definition has no value, such as nwot's of a network without rectifiers, or
+        where torch has no derivative that it asks for.
 
     Raises:
         UsageError: an unknown name, inputs or labels that do not fit.
-        ModelNotSupportedError: a network without classes where a loss is asked for, or one that fails on the inputs.
+        ModelNotSupportedError: the network fails on the inputs, or answers no float tensor.
     """
     asked = [PROXIES[name] for name in known(names)]
     needs: frozenset[Need] = frozenset().union(*(proxy.needs for proxy in asked))
     evidence = gather(Subject(network, inputs, labels, seed=seed, whole=whole), needs)
-    return {proxy.name: proxy.score(evidence) for proxy in asked}
+    return {proxy.name: math.nan if proxy.needs & evidence.missing else proxy.score(evidence) for proxy in asked}

@@ -75,19 +75,14 @@ class Subject:
             raise ModelNotSupportedError("proxies need a network that answers a float tensor")
         return observer.logits(output)
 
-    def labels(self, logits: Tensor) -> Tensor:
-        """Classes for a batch of logits (batch, classes, ...).
+    def labels(self, logits: Tensor) -> Tensor | None:
+        """Classes for a batch of logits (batch, classes, ...); None if logits have other axes, or fewer than two classes.
 
         Raises:
-            ModelNotSupportedError: logits have no classes.
             UsageError: the labels do not fit.
         """
         if logits.ndim < 2 or logits.shape[1] < 2 or logits.shape[0] != self.rows:
-            found = "x".join(map(str, logits.shape)) or "a scalar"
-            raise ModelNotSupportedError(
-                f"the first output is {found}: proxies with a loss need {self.rows} rows of two classes or more (leave out epe_nas, "
-                "fisher, grad_norm, grasp, plain and snip)"
-            )
+            return None
         shape, classes = (logits.shape[0], *logits.shape[2:]), logits.shape[1]
         if self._labels is None:
             return torch.randint(classes, shape, generator=torch.Generator().manual_seed(self.seed))
