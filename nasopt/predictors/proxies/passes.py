@@ -99,7 +99,9 @@ def _of_loss(evidence: Evidence, loss: Tensor, needs: AbstractSet[Need]) -> None
     evidence.outputs = tuple(output.detach() for output in evidence.outputs)
     if curved and gradients:
         slope = torch.stack([(gradient.detach() * gradient).sum() for gradient in gradients]).sum()
-        again = (
-            torch.autograd.grad(slope, weights, materialize_grads=True) if slope.requires_grad else [torch.zeros_like(w) for w in weights]
-        )
-        evidence.curvature = tuple(gradient.detach() for gradient in again)
+        try:
+            again = torch.autograd.grad(slope, weights, materialize_grads=True) if slope.requires_grad else map(torch.zeros_like, weights)
+        except RuntimeError:  # torch has no second derivative of some operators
+            evidence.missing.add(Need.CURVATURE)
+        else:
+            evidence.curvature = tuple(gradient.detach() for gradient in again)
