@@ -6,8 +6,11 @@ the median of the rounds.
 Agreement: Spearman's rank correlation over a sample of architectures, drawn by seed 0, with NAS-Bench-Suite-Zero's final run on
 NAS-Bench-201 (CIFAR-10, a batch of 64) and with the FBNet table of `abdelfattah-lab/nasflat_latency` (a batch of 16). Networks are built by
 `nasopt.spaces` and bridged to PyTorch. Weights are drawn as the tables' code draws them (``published``), and as `nasopt spaces build` does
-(``house``). Inputs are images of CIFAR-10 for both, with their labels: CIFAR-100, which FBNet's table was made on, is not here. Beside the
-first, the agreement of the tables with themselves: NAS-Bench-Suite-Zero's final run with an earlier one, on the cells in both.
+(``house``). Inputs are images of CIFAR-10 for both, with their labels: CIFAR-100, which FBNet's table was made on, is not here.
+
+Beside the first, the agreement of the tables with themselves: NAS-Bench-Suite-Zero's final run with an earlier one, on the cells in both.
+l2_norm's is bounded by chance: in NAS-Bench-201 every convolution of a width is expected to have the same norm, so that cells with as many
+convolutions differ by what was drawn for them and by nothing else. The correlation with their number is the best that other draws can reach.
 
     python -m benchmarks.proxies [--cells 150] [--fbnets 60] [--house 20] [--rounds 5] > proxies.json
 
@@ -106,17 +109,24 @@ def themselves() -> Row:
     shared = [row for row, text in enumerate(early["arch_str"]) if early["task"][row] == "cifar10" and text in places]
     first = {name: [early[name][row] for row in shared] for name in PROXIES}
     second = {name: [final[name][places[early["arch_str"][row]]] for row in shared] for name in PROXIES}
-    return {"cells": len(shared), "spearman": correlations(first, second)}
+    layers = [text.count("nor_conv") for text in final["arch_str"]]
+    return {
+        "cells": len(shared),
+        "spearman": correlations(first, second),
+        "l2_norm_by_number_of_convolutions": ranked(layers, final["l2_norm"]),
+    }
 
 
 def correlations(first: dict[str, list[float]], second: dict[str, list[float]]) -> dict[str, float]:
+    return {name: ranked(first[name], second[name]) for name in PROXIES}
+
+
+def ranked(first: Sequence[float], second: Sequence[float]) -> float:
+    """Spearman's correlation, where both have a value."""
     from scipy.stats import spearmanr
 
-    found = {}
-    for name in PROXIES:
-        pair = np.array([first[name], second[name]], np.float64)
-        found[name] = float(spearmanr(*pair[:, np.isfinite(pair).all(0)]).statistic)
-    return found
+    pair = np.array([first, second], np.float64)
+    return float(spearmanr(*pair[:, np.isfinite(pair).all(0)]).statistic)
 
 
 def redraw(network: TorchNetwork, space: str) -> None:

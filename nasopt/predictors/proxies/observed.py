@@ -105,7 +105,7 @@ class Observer(TorchFunctionMode):
 
     def run(self, network: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
         """What the network answers, watched from the start."""
-        self._norm, self.products, self.outputs, self._softmax = 0, [], [], None
+        self._norm, self.products, self.outputs, self.pooled, self._softmax = 0, [], [], None, None
         with self:
             return network(*inputs)
 
