@@ -10,7 +10,7 @@ NAS-Bench-201 (CIFAR-10, a batch of 64) and with the FBNet table of `abdelfattah
 
 Beside the first, the agreement of the tables with themselves: NAS-Bench-Suite-Zero's final run with an earlier one, on the cells in both.
 l2_norm's is bounded by chance: in NAS-Bench-201 every convolution of a width is expected to have the same norm, so that cells with as many
-convolutions differ by what was drawn for them and by nothing else. The correlation with their number is the best that other draws can reach.
+convolutions differ by what was drawn for them only. The correlation with their number is the best that other draws can reach.
 
     python -m benchmarks.proxies [--cells 150] [--fbnets 60] [--house 20] [--rounds 5] > proxies.json
 
