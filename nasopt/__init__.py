@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "verify"})
-_HOMES = dict.fromkeys(("PredictResult", "Predicted"), "nasopt.predictor_results")
+_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "verify"})
+_HOMES = dict.fromkeys(("PredictResult", "Predicted", "ProxiesResult"), "nasopt.predictor_results")
 
 __all__ = [
     "Answer",
@@ -44,6 +44,7 @@ __all__ = [
     "NodeCost",
     "PredictResult",
     "Predicted",
+    "ProxiesResult",
     "Repair",
     "Sample",
     "TensorInfo",
@@ -59,6 +60,7 @@ __all__ = [
     "explain",
     "inspect",
     "predict",
+    "proxies",
     "verify",
 ]
 
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from nasopt.api.explain import explain
     from nasopt.api.inspect import inspect
     from nasopt.api.predict import predict
+    from nasopt.api.proxies import proxies
     from nasopt.api.verify import verify
     from nasopt.errors import (
         ConstraintUnreachableError,
@@ -82,7 +85,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
-    from nasopt.predictor_results import Predicted, PredictResult
+    from nasopt.predictor_results import Predicted, PredictResult, ProxiesResult
     from nasopt.results import (
         Answer,
         ApplyResult,

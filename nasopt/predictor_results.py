@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Agreement", "PredictResult", "Predicted", "PredictedTask", "ReproduceResult", "Reproduced", "TasksResult", "TrainResult"]
+__all__ = [
+    "Agreement",
+    "PredictResult",
+    "Predicted",
+    "PredictedTask",
+    "ProxiesResult",
+    "ReproduceResult",
+    "Reproduced",
+    "TasksResult",
+    "TrainResult",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +131,18 @@ class Predicted:
     """Share of saliency that a change of 100 % was worth in the choice."""
     unlikeness: float
     warning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxiesResult:
+    """A network's zero-cost proxies."""
+
+    model: Path
+    scores: Mapping[str, float]
+    """By name; not finite where a definition has no value for this network."""
+    batch: int
+    """Rows that were looked at."""
+    inputs: str
+    """What they are."""
+    labels: str
+    """``random``, or the file that they are from."""

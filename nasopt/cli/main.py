@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "VERBS", "application", "main"]
 
-VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "predict", "doctor")
+VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "predict", "proxies", "doctor")
 GROUPS = ("spaces", "tables", "train")
 """Commands that have verbs of their own."""
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nasopt.report.layout import columns, printable
 
 if TYPE_CHECKING:
-    from nasopt.predictor_results import Agreement, Predicted, PredictResult, TasksResult, TrainResult
+    from nasopt.predictor_results import Agreement, Predicted, PredictResult, ProxiesResult, TasksResult, TrainResult
     from nasopt.report.layout import Style
 
-__all__ = ["predict_json", "predict_text", "predicted_line", "tasks_json", "tasks_text", "train_json", "train_text"]
+__all__ = [
+    "predict_json",
+    "predict_text",
+    "predicted_line",
+    "proxies_json",
+    "proxies_text",
+    "tasks_json",
+    "tasks_text",
+    "train_json",
+    "train_text",
+]
 
 Body = dict[str, Any]
 
@@ -34,6 +45,21 @@ def predicted_line(one: Predicted) -> str:
     unlike = "; an extrapolation: unlike the networks of training" if one.warning else ""
     figures = f"{one.before:.4g} -> {one.after:.4g} {printable(one.unit)} ({one.change:+.3g}{spread})"
     return f"{printable(one.task)} {figures} if trained anew{unlike}"
+
+
+def proxies_json(result: ProxiesResult) -> Body:
+    """The body of ``nasopt proxies``."""
+    return {**asdict(result), "model": str(result.model), "scores": dict(result.scores)}
+
+
+def proxies_text(result: ProxiesResult, style: Style) -> str:
+    """A line a proxy."""
+    head = f"{result.batch} {printable(result.inputs)}, labels {printable(result.labels)}"
+    missing = "-"
+    rows = [(style(name, "bold"), f"{value:.6g}" if math.isfinite(value) else missing) for name, value in result.scores.items()]
+    empty = [name for name, value in result.scores.items() if not math.isfinite(value)]
+    foot = [f"no finite value for this network: {', '.join(empty)} (docs/proxies.md)"] if empty else []
+    return "\n".join([head, *columns(rows, "lr"), *foot])
 
 
 def tasks_json(result: TasksResult) -> Body:

@@ -29,6 +29,7 @@ RESULTS = {
     "bench": examples.BENCH,
     "draw": examples.DRAWING,
     "predict": examples.PREDICTED,
+    "proxies": examples.PROXIES,
     "doctor": examples.DOCTOR,
 }
 
@@ -42,6 +43,7 @@ COMMAND_LINES = {
     "bench": ["bench", "small.onnx", "--against", "net.onnx", "--runs", "7"],
     "draw": ["draw", "net.onnx", "-o", "net.svg"],
     "predict": ["predict", "net.onnx", "--checkpoint", "trained"],
+    "proxies": ["proxies", "net.onnx", "--proxy", "nwot"],
     "doctor": ["doctor"],
 }
 """One that works for each verb; the files exist where the tests run, except for the outputs of compress and apply."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from nasopt.predictor_results import (
     Predicted,
     PredictedTask,
     PredictResult,
+    ProxiesResult,
     Reproduced,
     ReproduceResult,
     TasksResult,
@@ -303,6 +305,7 @@ DRAWING = DrawResult(
 
 PREDICTED = PredictResult(Path("net.onnx"), "nats_test_cifar10", "%", 91.24, 0.31, 3, 0.8, None, 0.08, 1_289_000)
 UNLIKE = replace(PREDICTED, std=None, members=1, unlikeness=7.5, warning="net.onnx: unlike any network that the predictor was trained on")
+PROXIES = ProxiesResult(Path("net.onnx"), {"flops": 8.1e7, "nwot": math.nan}, 64, "random inputs", "random")
 TASKS = TasksResult(
     (
         PredictedTask("imagenet", "ImageNet-1k top-1", "%", "timm", 700, 100, Agreement(0.7, 0.88, 1.3)),

@@ -33,6 +33,7 @@ BODIES = {
     "doctor": [documents.doctor(examples.DOCTOR), documents.doctor(examples.SICK)],
     "draw": [documents.draw(examples.DRAWING, Path("net.svg"))],
     "predict": [predictors.predict_json(one) for one in (examples.PREDICTED, examples.UNLIKE)],
+    "proxies": [predictors.proxies_json(examples.PROXIES)],
     "predict-tasks": [predictors.tasks_json(examples.TASKS)],
     "train-aiop": [predictors.train_json(examples.TRAINED)],
     "train-aiop-reproduce": [reproduction.reproduce_json(examples.REPRODUCED)],

@@ -24,3 +24,10 @@ def test_texts_are_plain_without_colour_and_longer_with_it() -> None:
 def test_a_single_member_has_no_deviation() -> None:
     assert "+- 0.310 over 3 members" in predictors.predict_text(examples.PREDICTED, PLAIN)
     assert "+-" not in predictors.predict_text(examples.UNLIKE, PLAIN)
+
+
+def test_a_score_without_a_value_is_named() -> None:
+    text = predictors.proxies_text(examples.PROXIES, PLAIN)
+    assert text.splitlines()[0] == "64 random inputs, labels random"
+    assert "8.1e+07" in text
+    assert "no finite value for this network: nwot" in text

@@ -27,6 +27,9 @@ def _leaky_relu(call: Call, x: Tensor) -> Tensor:
 
 @plain("PRelu")
 def _prelu(x: Tensor, slope: Tensor) -> Tensor:
+    whole = slope.numel() == 1 and slope.ndim <= x.ndim
+    if x.is_floating_point() and (whole or (x.ndim > 1 and tuple(slope.shape) == (x.shape[1], *[1] * (x.ndim - 2)))):
+        return functional.prelu(x, slope.reshape(-1))  # torch's own, so that who watches its calls sees a rectifier
     return torch.where(x < 0, slope * x, x)
 
 
