@@ -17,6 +17,8 @@ __all__ = ["MinMax", "adjacency", "cell_nodes", "structures"]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
+SAME = 1e-12
+"""Width of a column's range, relative to its values, below which it says nothing."""
 INPUT, OUTPUT, WHOLE = range(3)
 """Features of nodes that are no operations; `WHOLE` is the global node, whose embedding is read."""
 
@@ -50,7 +52,8 @@ class MinMax:
 
     def apply(self, values: Values) -> Floats:
         """Scaled, (n, m); what lies far outside the fitted range is cut off at a range's width."""
-        width = np.where(self.high > self.low, self.high - self.low, 1.0)
+        width = self.high - self.low
+        width = np.where(width > SAME * np.maximum(1.0, np.abs(self.high)), width, 1.0)
         return np.clip((_taken(values, self.logged) - self.low) / width, -1, 2).astype(np.float32)
 
 
