@@ -73,11 +73,11 @@ PRETRAIN = Recipe()
 ADAPT = Recipe(epochs=50, batch=5, rate=1e-3)
 
 
-def trained(network: LatencyPredictor, inputs: Inputs, targets: Values, recipe: Recipe) -> None:
+def trained(network: nn.Module, inputs: Inputs, targets: Values, recipe: Recipe) -> None:
     """Trains in place.
 
     Args:
-        network: for as many devices as targets have columns.
+        network: of structures and measurements, with as many outputs as targets have columns.
         inputs: architectures.
         targets: their latencies, scaled to [0, 1] or so, (n, devices).
         recipe: how.
@@ -134,7 +134,7 @@ def adapted(
     return found
 
 
-def predicted(network: LatencyPredictor, inputs: Inputs) -> Values:
+def predicted(network: nn.Module, inputs: Inputs) -> Values:
     """(n, devices)."""
     with torch.no_grad():
         found = []
