@@ -45,7 +45,7 @@ def test_other_nodes_read_as_the_space_says() -> None:
 
 
 @given(arrays(np.float64, (6, 3), elements=LIMITED), arrays(np.float64, (5, 3), elements=LIMITED), st.booleans())
-def test_training_rows_fill_the_range_and_others_change_nothing(learned: np.ndarray, others: np.ndarray, log: bool) -> None:  # noqa: FBT001
+def test_training_rows_fill_the_range_and_others_change_nothing(learned: np.ndarray, others: np.ndarray, log: bool) -> None:
     scale = MinMax.fit(learned, log=log)
     alone = scale.apply(learned)
     assert alone.min() >= -1e-6
