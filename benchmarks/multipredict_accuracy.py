@@ -3,7 +3,7 @@
     python -m benchmarks.multipredict_accuracy [--seeds 3]
 
 Sets (`SETS`): TransNAS-Bench-101 micro and macro (seven tasks each), NAS-Bench-201 (three) and NAS-Bench-301 (one), of each the some 700
-architectures for which one run has twelve proxies. For each ordered pair: pre-training on 15 % of the source's architectures,
+architectures for which one run has eleven proxies (synflow is missing for six tasks of TransNAS). For each ordered pair: pre-training on 15 % of the source's architectures,
 adaptation by 10 of the target's; beside it, from scratch on the same 10, the same network on "Vec" (the paper's comparison) and on proxies.
 
 Honest: by seed a space's architectures fall into three parts, whatever the task: 15 % to pre-train on, 15 % from which the 10 are drawn
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-NAMES = "epe_nas fisher flops grad_norm grasp jacov l2_norm nwot params plain snip synflow".split()
+NAMES = "epe_nas fisher flops grad_norm grasp jacov l2_norm nwot params plain snip".split()
 SHARE, FEW, GAIN = 0.15, 10, 0.01
 TRANSNAS = "class_scene class_object room_layout jigsaw segmentsemantic normal autoencoder".split()
 SETS: dict[str, tuple[str, str, str]] = {
@@ -54,7 +54,7 @@ SETS: dict[str, tuple[str, str, str]] = {
 
 @dataclass(frozen=True)
 class Set:
-    """Architectures of one space and task: proxies (n, 12), Vec, labels, and each row's part: 0 to pre-train, 1 to adapt, 2 to judge."""
+    """Architectures of one space and task: proxies (n, 11), Vec, labels, and each row's part: 0 to pre-train, 1 to adapt, 2 to judge."""
 
     proxies: Values
     structure: Values
