@@ -3,8 +3,9 @@
     python -m benchmarks.multipredict_accuracy [--seeds 3]
 
 Sets (`SETS`): TransNAS-Bench-101 micro and macro (seven tasks each), NAS-Bench-201 (three) and NAS-Bench-301 (one), of each the some 700
-architectures for which one run has eleven proxies (synflow is missing for six tasks of TransNAS). For each ordered pair: pre-training on 15 % of the source's architectures,
-adaptation by 10 of the target's; beside it, from scratch on the same 10, the same network on "Vec" (the paper's comparison) and on proxies.
+architectures for which one run has eleven proxies (synflow is missing for six tasks of TransNAS). For each ordered pair: pre-training on
+15 % of the source's architectures, adaptation by 10 of the target's; beside it, from scratch on the same 10, the same network on "Vec" (the
+paper's comparison) and on proxies.
 
 Honest: by seed a space's architectures fall into three parts, whatever the task: 15 % to pre-train on, 15 % from which the 10 are drawn
 and on which a target's proxies are scaled, without labels, and the rest, which is judged on. Labels are scaled by those learned from. Nets
