@@ -77,7 +77,7 @@ def trained(network: nn.Module, inputs: Inputs, targets: Values, recipe: Recipe)
     """Trains in place.
 
     Args:
-        network: takes structures and metrics, and answers with as many columns as targets have.
+        network: of structures and measurements, with as many outputs as targets have columns.
         inputs: architectures.
         targets: their latencies, scaled to [0, 1] or so, (n, devices).
         recipe: how.
