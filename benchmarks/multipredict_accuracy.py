@@ -9,7 +9,7 @@ paper's comparison) and on proxies.
 
 Honest: by seed a space's architectures fall into three parts, whatever the task: 15 % to pre-train on, 15 % from which the 10 are drawn
 and on which a target's proxies are scaled, without labels, and the rest, which is judged on. Labels are scaled by those learned from. Nets
-from scratch get pre-training's epochs and rate; with those of adaptation, as published, they would hardly move. Figures are Spearman's
+from scratch get pre-training's epochs and rate. Figures are Spearman's
 correlations. Resumable: what was measured stays in $NASOPT_BENCH_CACHE.
 """
 
