@@ -70,7 +70,10 @@ class Recipe:
 
 
 PRETRAIN = Recipe()
-ADAPT = Recipe(epochs=50, batch=5, rate=1e-3)
+ADAPT = Recipe(epochs=50, batch=5, rate=1e-4)
+"""Table 15 adapts at 1e-3, the published code at 4e-4. On NAS-Bench-201, with four of the nine devices of pre-training set aside to adapt
+to by ten measurements, rates of 1e-3, 4e-4, 2e-4 and 1e-4 gave Spearman correlations of 0.86, 0.90, 0.92 and 0.93; without adaptation
+it is 0.88."""
 
 
 def trained(network: nn.Module, inputs: Inputs, targets: Values, recipe: Recipe) -> None:
