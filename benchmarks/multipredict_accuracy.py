@@ -72,10 +72,11 @@ def drawn(name: str, seed: int) -> Set:
     keys = sorted({key for other, form, target in SETS.values() if other == space for key in join(space, [form.format(target)]).keys})
     order = np.random.default_rng(seed).permutation(len(keys))
     side = dict(zip(keys, np.searchsorted([SHARE, 2 * SHARE], order / len(keys), side="right").tolist(), strict=True))
-    columns = [np.asarray(found.values[pattern.format(metric)], float) for metric in NAMES]
+    proxies = np.stack([np.asarray(found.values[pattern.format(metric)], float) for metric in NAMES], 1)
+    kept = np.flatnonzero(np.isfinite(proxies).all(axis=1))
     return Set(
-        np.stack(columns, 1), np.stack([known.vec(known.parse(key)) for key in found.keys]).astype(float),
-        np.asarray(found.values[pattern.format(label)], float), np.array([side[key] for key in found.keys]),
+        proxies[kept], np.stack([known.vec(known.parse(found.keys[row])) for row in kept]).astype(float),
+        np.asarray(found.values[pattern.format(label)], float)[kept], np.array([side[found.keys[row]] for row in kept]),
     )  # fmt: skip
 
 
