@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from nasopt.errors import ModelNotSupportedError
@@ -148,3 +149,18 @@ def test_random_numbers_have_the_moments_that_are_asked_for() -> None:
 def test_what_an_executor_refuses_is_said_when_the_network_is_built(form: Form, reason: str) -> None:
     with pytest.raises(ModelNotSupportedError, match=rf"{form.op} 'n' \(opset {form.opset}, {reason}\)"):
         to_torch(Graph(form.model()))
+
+
+def test_a_pool_of_zeros_has_a_derivative() -> None:
+    node = helper.make_node("LpPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2], p=2)
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, size, size]) for name, size in (("x", 4), ("y", 2))]
+    network = to_torch(Graph(helper.make_model(helper.make_graph([node], "pool", value[:1], value[1:]))))
+    x = torch.zeros(1, 1, 4, 4)
+    x[..., :2, :2] = 3.0
+    x.requires_grad_()
+    (y,) = network({"x": x})
+    y.sum().backward()
+    assert y[0, 0].tolist() == [[6.0, 0.0], [0.0, 0.0]]
+    assert x.grad is not None
+    assert x.grad[0, 0, :2, :2].tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert x.grad.sum() == 2

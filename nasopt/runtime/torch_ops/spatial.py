@@ -79,7 +79,10 @@ def _average_pool(call: Call, x: Tensor) -> Tensor:
 @executor("LpPool")
 def _lp_pool(call: Call, x: Tensor) -> Tensor:
     place, order = _window(call, x), int(call.get("p", 2))
-    return _window_sums(place.pad(x.abs() ** order), place) ** (1 / order)
+    sums = _window_sums(place.pad(x.abs() ** order), place)
+    # A root's derivative at 0 is infinite, times 0 no number: where a window is all 0, as behind a Relu, nothing moves.
+    rooted: Tensor = torch.where(sums > 0, sums.clamp_min(torch.finfo(sums.dtype).tiny) ** (1 / order), 0.0)
+    return rooted
 
 
 @plain("GlobalAveragePool")
