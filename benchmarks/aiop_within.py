@@ -164,13 +164,13 @@ def proxies(name: str, task: str, data: Labelled, test: Ints, found: Array) -> R
     """Tabled proxies on the test rows that have them, and the network's own figure on the same ("own")."""
     if name != "nasbench201":
         return {}
-    table = f"zcp_{task}_9445"
-    known = join(name, [f"{table}/{proxy}" for proxy in PROXIES])
+    pattern = "zcp_subset_725/{}@cifar100" if task == "cifar100" else f"zcp_{task}_9445/{{}}"
+    known = join(name, [pattern.format(proxy) for proxy in PROXIES])
     place = {key: row for row, key in enumerate(known.keys)}
     here = [row for row, key in enumerate(data.corpus.keys[one] for one in test) if key in place]
     rows = [place[data.corpus.keys[test[row]]] for row in here]
     truth = data.labels[test[here]]
-    told = {proxy: agreement(np.asarray(known.values[f"{table}/{proxy}"], float)[rows], truth) for proxy in PROXIES}
+    told = {proxy: agreement(np.asarray(known.values[pattern.format(proxy)], float)[rows], truth) for proxy in PROXIES}
     return told | {"own": agreement(found[here], truth), "rows": len(here)}
 
 
