@@ -8,7 +8,7 @@ each, 20 architectures give mean and deviation (zero-shot) and, fine-tuned, thei
 
 Methods: `gnn` (the backbone on raw labels), `gnn_eq45` (Eqs. 5 and 4), `aiop` (adapters on that, averaged), all as in the paper, and
 `ours` (Eq. 4, Huber's loss, heads that read descriptions). Ablations of `aiop` (Tables 6 to 11): `adapters` on raw labels, `adaproxy`
-(those, with AdaProxy for fine-tuning), `adapters_eq4`, `one_adapter`, `joint` (one head). `ours_mnasnet` and `aiop_mnasnet` have their
+(those, with AdaProxy for fine-tuning), `adapters_eq4`, `one_adapter`, `joint` (one head). `ours_mnasnet` has its
 second adapter on the MnasNet space (ImageNet). With all three, `nearest` lets each target be answered by the adapter whose networks its
 own resemble, by descriptions of the 20; `matched` has, beside that, its answers to the 20 standardised, which looks at no label.
 
@@ -188,7 +188,6 @@ METHODS: dict[str, Method] = {
     "adapters_eq4": Method("stand"),
     "one_adapter": Method(adapters=ADAPTERS[:1]),
     "joint": Method(answers="joint"),
-    "aiop_mnasnet": Method(adapters=ON_MNASNET),
     "ours_mnasnet": replace(OURS, adapters=ON_MNASNET),
     "nearest": replace(OURS, adapters=(*ADAPTERS, ON_MNASNET[1]), answers="nearest"),
     "matched": replace(OURS, adapters=(*ADAPTERS, ON_MNASNET[1]), answers="nearest", match=True),

@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks.cache import remembered
 from benchmarks.document import document, say
+from nasopt.predictors.agreement import agreement
 from nasopt.predictors.multipredict.devices import TASKS, DeviceTask, metric
 from nasopt.predictors.multipredict.encodings import MinMax, adjacency, structures
 from nasopt.spaces.registry import get_space
@@ -38,11 +39,8 @@ MEMBERS = 5
 PROXIES = {"nasbench201": "zcp_cifar10_9445", "fbnet": "zcp_nasflat"}
 NAMES = "epe_nas fisher flops grad_norm grasp jacov l2_norm nwot params plain snip synflow zen".split()
 FLOPS = {"nasbench201": "accuracy/flops_m", "fbnet": "zcp_nasflat/flops"}
-CASES = (
-    "nasbench201-default:vec:table", "nasbench201-default:zcpvec:table", "fbnet-default:vec:table", "fbnet-default:vec:index",
-    "fbnet-default:vec:sample", "fbnet-adversarial:vec:table", "fbnet-adversarial:vec:index", "fbnet-adversarial:vec:sample",
-    "nasbench201-adversarial:vec:table",
-)  # fmt: skip
+ENCODINGS, KINDS = ("vec", "zcpvec", "hwlvec"), ("table", "index", "sample")
+CASES = tuple(f"{task}:{encoding}:{kind}" for task in TASKS for encoding in ENCODINGS for kind in KINDS)
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,7 @@ def trees(structure: Any, truth: Values, rows: Ints, test: Ints, seed: int) -> V
 
 
 def rank(found: Values, truth: Values) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(found, truth).statistic)
+    return agreement(found, truth, same_unit=False).srcc
 
 
 def summary(rows: Sequence[Row]) -> Row:
@@ -173,7 +169,7 @@ def summary(rows: Sequence[Row]) -> Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Latency predictors taken to other devices; prints one JSON document.")
-    parser.add_argument("--case", action="append", metavar="TASK:ENCODING:KIND")
+    parser.add_argument("--case", action="append", choices=CASES, metavar="TASK:ENCODING:KIND", help="all without it")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--protocol", choices=("honest", "paper"), default="honest")
     parser.add_argument("--pretrain", type=int, help="architectures; the task's without it")

@@ -87,13 +87,10 @@ def once(seed: int) -> Row:
     from nasopt.predictors.multipredict.across import ACCURACY, ACCURACY_FEW, MetricPredictor, carried
     from nasopt.predictors.multipredict.transfer import Inputs, predicted, trained
 
-    def inputs(values: Values) -> Inputs:
-        return Inputs.of(np.empty((len(values), 0), np.float32), values.astype(np.float32))
-
     def learned(values: Values, labels: Values) -> Any:
         torch.manual_seed(seed)
         network = MetricPredictor(values.shape[1])
-        trained(network, inputs(values), unit(labels)[:, None], replace(ACCURACY, seed=seed))
+        trained(network, Inputs.measured(values), unit(labels)[:, None], replace(ACCURACY, seed=seed))
         return network
 
     sources = {}
@@ -109,13 +106,13 @@ def once(seed: int) -> Row:
         proxies, labels = MinMax.fit(one.proxies[pool], log=True).apply(one.proxies), unit(one.labels[few])
 
         def judged(network: Any, values: Values, test: Ints = test, one: Set = one) -> float:
-            return agreement(predicted(network, inputs(values[test]))[:, 0], one.labels[test], same_unit=False).srcc
+            return agreement(predicted(network, Inputs.measured(values[test]))[:, 0], one.labels[test], same_unit=False).srcc
 
         told[name] = {
             "rows": len(test), "vec": judged(learned(one.structure[few], one.labels[few]), one.structure),
             "zcp": judged(learned(proxies[few], one.labels[few]), proxies),
             "from": {
-                other: judged(carried(network, inputs(proxies[few]), labels, replace(ACCURACY_FEW, seed=seed)), proxies)
+                other: judged(carried(network, Inputs.measured(proxies[few]), labels, replace(ACCURACY_FEW, seed=seed)), proxies)
                 for other, network in sources.items()
                 if other != name
             },

@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.cache import remembered
 from benchmarks.document import document, say
 from benchmarks.multipredict import rank
+from benchmarks.multipredict_accuracy import unit
 from nasopt.api.tables import show_tables
 from nasopt.predictors.multipredict.devices import metric
 from nasopt.predictors.multipredict.encodings import MinMax
@@ -61,9 +62,6 @@ def once(source: str, target: str, device: str, seed: int) -> Row:
     from nasopt.predictors.multipredict.across import LATENCY, LATENCY_FEW, LATENCY_WIDTH, MetricPredictor, carried
     from nasopt.predictors.multipredict.transfer import Inputs, predicted, trained
 
-    def inputs(values: Any) -> Inputs:
-        return Inputs.of(np.empty((len(values), 0), np.float32), values)
-
     def drawn() -> MetricPredictor:
         torch.manual_seed(seed)
         return MetricPredictor(READ, LATENCY_WIDTH)
@@ -75,7 +73,7 @@ def once(source: str, target: str, device: str, seed: int) -> Row:
     learned = np.random.default_rng(seed).permutation(len(here))[:PRETRAIN_ROWS]
     network = drawn()
     values = MinMax.fit(here[learned][:, read]).apply(here[learned][:, read])
-    trained(network, inputs(values), unit(here[learned, place])[:, None], replace(LATENCY, seed=seed))
+    trained(network, Inputs.measured(values), unit(here[learned, place])[:, None], replace(LATENCY, seed=seed))
     order = np.random.default_rng((seed, 1)).permutation(len(there))
     pool, rest = order[:POOL], order[POOL:]
     scaled, truth = MinMax.fit(there[pool][:, read]).apply(there[:, read]), there[:, place]
@@ -83,19 +81,15 @@ def once(source: str, target: str, device: str, seed: int) -> Row:
     told: Row = {}
     for count in COUNTS:
         few, test = rest[:count], rest[max(COUNTS) :]
+        learn, asked = (Inputs.measured(scaled[rows]) for rows in (few, test))
         answers = {
-            "transfer": predicted(carried(network, inputs(scaled[few]), unit(truth[few]), how), inputs(scaled[test]))[:, 0],
-            "scratch": predicted(carried(drawn(), inputs(scaled[few]), unit(truth[few]), whole), inputs(scaled[test]))[:, 0],
+            "transfer": predicted(carried(network, learn, unit(truth[few]), how), asked)[:, 0],
+            "scratch": predicted(carried(drawn(), learn, unit(truth[few]), whole), asked)[:, 0],
             "ridge": RidgeCV(np.logspace(-3, 3, 7)).fit(scaled[few], truth[few]).predict(scaled[test]),
         }  # fmt: skip
         told[str(count)] = {way: rank(one, truth[test]) for way, one in answers.items()}
     say(source, device, seed, told)
     return told
-
-
-def unit(values: Values) -> Values:
-    """Of rows that are learned from, to [0, 1]."""
-    return MinMax.fit(values[:, None]).apply(values[:, None])[:, 0].astype(float)
 
 
 def summary(rows: Sequence[Row]) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def train_aiop(asked: AIOPTraining, output: str | Path, *, force: bool = False, 
     space = get_space(asked.space, **asked.settings)
     data = labelled(space, asked.metric)
     learned, test = _split(asked, len(data.keys))
-    _prepare(folder)
+    _prepare(folder, folder / CARD, ("member-*/state.safetensors", "member-*/log.sqlite*", "graphs.safetensors"))
     chosen = np.concatenate([learned, test])
     corpus = _graphs(space, [data.genes[row] for row in chosen], [data.keys[row] for row in chosen], folder, report)
     labels, seen = data.labels[chosen], np.arange(len(learned))
@@ -137,7 +137,7 @@ def reproduce_aiop(
         raise UsageError(f"{source}: {len(lost)} caches are missing: {', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}")
     record = folder / "reproduction.json"
     _check_folder(folder, record, force=force)
-    folder.mkdir(parents=True, exist_ok=True)
+    _prepare(folder, record, ("seed-*/*/state.safetensors", "seed-*/*/log.sqlite*"))
     result = ReproduceResult(folder, source, tuple(reproduced(source, folder, seeds, progress or (lambda _stage, _share, _detail: None))))
     write_atomically(record, json.dumps([asdict(cell) for cell in result.cells], indent=1).encode())
     return result
@@ -173,20 +173,15 @@ def _check(asked: AIOPTraining, folder: Path, *, force: bool) -> None:
     _check_folder(folder, folder / CARD, force=force)
 
 
-def _prepare(folder: Path) -> None:
-    """Makes the folder, and clears away a finished run; one that was interrupted stays."""
+def _prepare(folder: Path, finished: Path, left: Sequence[str]) -> None:
+    """Makes the folder, and clears away a finished run and what it left; one that was interrupted stays."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror})") from None
-    if (folder / CARD).exists():
-        for left in (
-            *folder.glob("member-*/state.safetensors"),
-            *folder.glob("member-*/log.sqlite*"),
-            folder / "graphs.safetensors",
-            folder / CARD,
-        ):
-            left.unlink(missing_ok=True)
+    if finished.exists():
+        for file in (*(file for pattern in left for file in folder.glob(pattern)), finished):
+            file.unlink(missing_ok=True)
 
 
 def _split(asked: AIOPTraining, count: int) -> tuple[Ints, Ints]:

@@ -15,6 +15,7 @@ from nasopt.cli.main import application
 from nasopt.errors import UsageError
 from nasopt.graphs.cg_from_graph import computational_graph
 from nasopt.graphs.graph import Graph
+from nasopt.predictor_results import Reproduced
 from nasopt.predictors.aiop.finetune import Few
 from nasopt.predictors.aiop.reproduce import ADAPTERS, BACKBONE, FAMILIES, TASKS, Recipes, cache_file, missing, reproduced
 from nasopt.predictors.aiop.training import Recipe
@@ -48,6 +49,24 @@ def test_every_cell_is_there_and_taken_up(caches: Path, tmp_path: Path) -> None:
     assert all(np.isfinite([cell.mae, cell.mae_std, cell.srcc, cell.srcc_std]).all() and cell.seeds == 1 for cell in cells)
     assert told.count(BACKBONE) == 2  # raw and scaled
     assert reproduced(caches, tmp_path, 1, lambda *_: None, QUICK) == cells
+
+
+def test_force_trains_anew(caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+
+    def quick(_folder: Path, output: Path, *_: object) -> list[Reproduced]:
+        state = output / "seed-1" / "nb101-none" / "state.safetensors"
+        told.append(state.exists())
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.touch()
+        return []
+
+    monkeypatch.setattr("nasopt.predictors.aiop.reproduce.reproduced", quick)
+    reproduce_aiop(caches, tmp_path / "out")
+    with pytest.raises(UsageError, match="--force"):
+        reproduce_aiop(caches, tmp_path / "out")
+    reproduce_aiop(caches, tmp_path / "out", force=True)
+    assert told == [False, False]
 
 
 def test_what_is_missing_is_named(caches: Path, tmp_path: Path) -> None:

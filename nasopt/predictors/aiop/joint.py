@@ -11,11 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from nasopt.predictors.aiop.finetune import Transfer
 from nasopt.predictors.aiop.network import head, run_head
-from nasopt.predictors.aiop.training import LARGE, Data, Recipe
+from nasopt.predictors.aiop.training import LARGE, Data, Recipe, lost
 
 __all__ = ["joined"]
 
@@ -39,12 +38,7 @@ def joined(transfer: Transfer, parts: Sequence[Data], recipe: Recipe) -> Transfe
     for epoch in range(recipe.epochs):
         order = torch.from_numpy(np.random.default_rng((recipe.seed, epoch)).permutation(len(inputs)))
         for rows in (order[step * recipe.batch : (step + 1) * recipe.batch] for step in range(steps)):
-            found = run_head(layers, inputs[rows])
-            loss = (
-                nn.functional.mse_loss(found, targets[rows])
-                if recipe.delta is None
-                else nn.functional.huber_loss(found, targets[rows], delta=recipe.delta)
-            )
+            loss = lost(run_head(layers, inputs[rows]), targets[rows], recipe.delta)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch
             optimizer.step()

@@ -8,6 +8,7 @@ of the dev part are scaled like those of the training part, since they say which
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -97,27 +98,27 @@ def reproduced(folder: Path, output: Path, seeds: int, report: Progress, recipes
     """
     recipes = recipes or Recipes()
     found: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
-    first = _read(folder, BACKBONE, 2 * DEV)
-    for place, seed in enumerate(SEEDS[:seeds]):
+    read = functools.cache(functools.partial(_read, folder))  # of all seeds, each file once
 
-        def trained(network: Any, cache: _Cache, name: str, mode: Mode, recipe: Recipe, seed: int = seed, place: int = place) -> None:
-            _train(network, cache, mode, replace(recipe, seed=seed), output / f"seed-{seed}" / f"{name}-{mode}")
-            report(f"seed {place + 1}/{seeds}", None, name)
+    def trained(network: Any, name: str, mode: Mode, recipe: Recipe, seed: int) -> None:
+        _train(network, read(name, 2 * DEV), mode, replace(recipe, seed=seed), output / f"seed-{seed}" / f"{name}-{mode}")
+        report(f"seed {seed}", None, name)
 
+    for seed in SEEDS[:seeds]:
         backbones = {}
         for mode in dict.fromkeys(mode for mode, _ in METHODS.values()):
             torch.manual_seed(seed)
             backbones[mode] = Network()
-            trained(backbones[mode], first, BACKBONE, mode, recipes.backbone)
+            trained(backbones[mode], BACKBONE, mode, recipes.backbone, seed)
         for family in FAMILIES:
             adapters = []
             for task in ADAPTERS:
                 torch.manual_seed(seed)
                 adapters.append(Adapter())
                 name = f"{family}_{TASKS[task]}_shared"
-                trained((backbones["stand_flops"], adapters[-1]), _read(folder, name, 2 * DEV), name, "stand_flops", recipes.adapter)
+                trained((backbones["stand_flops"], adapters[-1]), name, "stand_flops", recipes.adapter, seed)
             for task, metric in TASKS.items():
-                target = _read(folder, f"{family}_{metric}_ind", FEW + 2)
+                target = read(f"{family}_{metric}_ind", FEW + 2)
                 for method, (mode, adapt) in METHODS.items():
                     transfer = Transfer(backbones[mode], tuple(adapters) if adapt else ())
                     for way, figures in _judged(transfer, target, mode, seed, recipes.few).items():

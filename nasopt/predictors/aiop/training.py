@@ -25,7 +25,7 @@ from nasopt.predictors.aiop.network import Adapter, Network, tensors
 if TYPE_CHECKING:
     from nasopt.graphs.computational_graph import CGFeatures
 
-__all__ = ["Data", "Recipe", "fit", "outputs"]
+__all__ = ["Data", "Recipe", "fit", "lost", "outputs"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Forward = Callable[[dict[str, Tensor]], Tensor]
@@ -157,13 +157,17 @@ def _parts(network: Network | tuple[Network, Adapter]) -> tuple[nn.Module, Forwa
 
 
 def _step(run: _Run, forward: Forward, block: dict[str, Tensor], targets: Floats, delta: float | None) -> float:
-    found, wanted = forward(block), torch.from_numpy(targets.astype(np.float32))
-    loss = nn.functional.mse_loss(found, wanted) if delta is None else nn.functional.huber_loss(found, wanted, delta=delta)
+    loss = lost(forward(block), torch.from_numpy(targets.astype(np.float32)), delta)
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch
     nn.utils.clip_grad_norm_(run.module.parameters(), CLIP)
     run.optimizer.step()
     return float(loss.detach())
+
+
+def lost(found: Tensor, wanted: Tensor, delta: float | None) -> Tensor:
+    """Squared errors, or Huber's loss of this delta."""
+    return nn.functional.mse_loss(found, wanted) if delta is None else nn.functional.huber_loss(found, wanted, delta=delta)
 
 
 def _marks(train: Data, dev: Data, recipe: Recipe) -> str:

@@ -23,8 +23,7 @@ ACCURACY_WIDTH, LATENCY_WIDTH = 128, 256
 """Of hidden layers: of accuracy across tasks (Table 14), of latency across spaces (Figure 7; the published code)."""
 ACCURACY, ACCURACY_FEW = Recipe(epochs=60, batch=32, rate=1e-3), Recipe(epochs=100, batch=5, rate=1e-3)
 """Accuracy: pre-training, and adaptation by a few labels. Table 14 (250 epochs in batches of 128 at 4e-3, then 50 of one batch at 4e-4)
-learns some hundred rows by heart: with it transfer gave a Spearman correlation of 0.53 where this gives 0.66, on the nine sets of even
-place in `benchmarks.multipredict_accuracy` under seed 100, on which this was settled."""
+learns some hundred rows by heart; this was settled on the nine sets of even place in `benchmarks.multipredict_accuracy`, under seed 100."""
 LATENCY, LATENCY_FEW = Recipe(epochs=250, batch=32, rate=4e-4), Recipe(epochs=50, batch=40, rate=4e-4)
 """Latency across spaces: the same (the published code)."""
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DenseTrunk", "GraphTrunk", "Kind", "LatencyPredictor", "index_vectors"]
+__all__ = ["DenseTrunk", "GraphTrunk", "LatencyPredictor", "index_vectors"]
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
-Kind = Literal["table", "index", "sample"]
 
 EMBEDDING, GRAPH_WIDTH, GRAPH_LAYERS, DENSE_WIDTH = 30, 200, 4, 100
 DEVICE, INTERACTION = 8, 1000
