@@ -35,12 +35,12 @@ class CGTable:
             units: the couplings.
         """
         self.features: CGFeatures = computational_graph(units.graph).features()
-        forms = AxisForms(units)
+        forms = AxisForms(units.graph, units)
         ends = channel_axes(units.graph)
         numbers = [[None if end is None else forms.of(*end) for end in pair] for pair in ends]
         self._varying = np.array([[number is not None for number in pair] for pair in numbers], np.bool_).reshape(-1, 2)
         self._which = np.array([number for pair in numbers for number in pair if number is not None], np.int64)
-        self._constant, self._factors = forms.matrix()
+        self._forms = forms
 
     @cached_property
     def changing(self) -> Ints:
@@ -53,7 +53,7 @@ class CGTable:
         Args:
             kept: units kept per group, (population, groups).
         """
-        sizes = (np.asarray(kept, np.float64) @ self._factors.T + self._constant) / CHANNELS
+        sizes = self._forms.sizes(kept) / CHANNELS
         result = np.repeat(self.features.resolutions[None, self.changing, 4:], len(kept), axis=0)
         result[:, self._varying[self.changing]] = sizes[:, self._which]
         return result

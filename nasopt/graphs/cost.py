@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from nasopt.graphs.axis_forms import AxisForms
+from nasopt.graphs.axis_forms import AxisForms, Terms
 from nasopt.graphs.graph import Graph, Node
 from nasopt.graphs.ops import Macs, operator_of
 
@@ -111,91 +111,42 @@ class CostTable:
     def __init__(self, units: Units) -> None:
         self.units = units
         graph = units.graph
-        self._forms = AxisForms(units)
+        self._forms = AxisForms(units.graph, units)
         macs: list[tuple[int, list[int]]] = []
         for node in graph.nodes:
             form = node_macs(graph, node)
             if form is not None and form.coefficient:
-                macs.append(self._term(form.coefficient, form.dims))
+                macs.append(self._forms.term(form.coefficient, form.dims))
         settings = _settings(graph)
         params = [
-            self._term(1, [(name, axis) for axis in range(len(weight.shape))])
+            self._forms.term(1, [(name, axis) for axis in range(len(weight.shape))])
             for name, weight in graph.weights.items()
             if graph.is_float(name) and name in graph.consumers and name not in settings
         ]
         self._live = _liveness(graph)
         names = _live_values(graph)
-        activations = [self._term(_item(graph, name), [(name, axis) for axis in range(len(graph.shape(name)))]) for name in names]
-        self._constant, self._matrix = self._forms.matrix()
-        self._macs, self._params = _Terms.merged(macs), _Terms.merged(params)
-        self._activations = _Terms.plain(activations)
+        activations = [self._forms.term(_item(graph, name), [(name, axis) for axis in range(len(graph.shape(name)))]) for name in names]
+        self._macs, self._params = Terms.merged(macs), Terms.merged(params)
+        self._activations = Terms.plain(activations)
         self._produced = np.array([name not in graph.inputs for name in names])
 
     def macs(self, kept: Ints) -> Floats:
         """MACs of each candidate; `kept` is (population, groups)."""
-        return self._macs.total(self._sizes(kept))
+        return self._macs.total(self._forms.sizes(kept))
 
     def params(self, kept: Ints) -> Floats:
         """Parameters of each candidate."""
-        return self._params.total(self._sizes(kept))
+        return self._params.total(self._forms.sizes(kept))
 
     def activation_bytes(self, kept: Ints) -> Floats:
         """Bytes of all tensors that nodes produce, per candidate."""
-        each = self._activations.each(self._sizes(kept))
+        each = self._activations.each(self._forms.sizes(kept))
         return np.asarray(each[:, self._produced].sum(axis=1))
 
     def peak_activation_bytes(self, kept: Ints) -> Floats:
         """Peak of live activation bytes, per candidate."""
-        each = self._activations.each(self._sizes(kept))
+        each = self._activations.each(self._forms.sizes(kept))
         return np.asarray((self._live @ each.T).max(axis=0)) if each.shape[1] else np.zeros(len(kept))
-
-    def _sizes(self, kept: Ints) -> Floats:
-        return np.asarray(kept, np.float64) @ self._matrix.T + self._constant
-
-    def _term(self, coefficient: int, dims: Iterable[tuple[str, int]]) -> tuple[int, list[int]]:
-        """A product of axis lengths: fixed lengths go into the coefficient, the others are numbers of affine forms."""
-        graph, varying = self.units.graph, []
-        for value, axis in dims:
-            form = self._forms.of(value, axis)
-            if form is None:
-                coefficient *= graph.shape(value)[axis]
-            else:
-                varying.append(form)
-        return coefficient, sorted(varying)
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """Products of affine forms: `coefficients[t] * Π sizes[forms[t, :]]`, form 0 being the constant 1."""
-
-    coefficients: Floats
-    forms: Ints
-
-    @staticmethod
-    def plain(terms: Sequence[tuple[int, list[int]]]) -> _Terms:
-        width = max((len(forms) for _, forms in terms), default=0)
-        table = np.zeros((len(terms), width), np.int64)
-        for row, (_, forms) in enumerate(terms):
-            table[row, : len(forms)] = forms
-        return _Terms(np.array([coefficient for coefficient, _ in terms], np.float64), table)
-
-    @staticmethod
-    def merged(terms: Sequence[tuple[int, list[int]]]) -> _Terms:
-        """Like `plain`, terms over the same forms added up."""
-        sums: dict[tuple[int, ...], int] = {}
-        for coefficient, forms in terms:
-            sums[tuple(forms)] = sums.get(tuple(forms), 0) + coefficient
-        return _Terms.plain([(coefficient, list(forms)) for forms, coefficient in sums.items()])
-
-    def each(self, sizes: Floats) -> Floats:
-        result = np.broadcast_to(self.coefficients, (len(sizes), len(self.coefficients)))
-        for column in self.forms.T:
-            result = result * sizes[:, column]
-        return result
-
-    def total(self, sizes: Floats) -> Floats:
-        return np.asarray(self.each(sizes).sum(axis=1))
-
 
 def _settings(graph: Graph) -> set[str]:
     """Stored numbers that are no parameters."""
