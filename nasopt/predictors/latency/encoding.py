@@ -1,9 +1,9 @@
 """A network as what its operators have to do, by class: a latency encoding that needs no search space.
 
 Every node belongs to a class (dense, pointwise, depthwise and grouped convolutions, products of matrices, norms, activations, …), and has
-six measures: MACs; MACs with channel counts filled up to whole vector registers; MACs of odd channel counts, for which libraries have
-slower kernels; bytes of activations read and written; bytes of weights; 1. Pruning changes only lengths of axes, so the measures of a whole
-population are filled from tables and no candidate is built.
+eight measures: MACs; MACs with channel counts filled up to whole vector registers; MACs of layers whose channel counts are no multiples of
+4, 8 and 16, for which libraries have slower kernels; bytes of activations read and written; bytes of weights; 1. Pruning changes only
+lengths of axes, so the measures of a whole population are filled from tables and no candidate is built.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ __all__ = ["CLASSES", "MEASURES", "LatencyTable", "class_of", "encode", "names",
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-MEASURES = ("macs", "full macs", "odd macs", "bytes", "weight bytes", "count")
-"""Millions, millions, millions, megabytes, megabytes, 1."""
+STEPS = (4, 8, 16)
+"""Multiples of channels that libraries have kernels for: whole, half and quarter vectors of the widest common CPUs, in float32."""
+
+MEASURES = ("macs", "full macs", *(f"macs off {step}" for step in STEPS), "bytes", "weight bytes", "count")
+"""Millions of MACs, megabytes, 1."""
 
 CLASSES = (
     "first conv", "dense conv", "large conv", "pointwise conv", "grouped conv", "depthwise conv", "linear", "product", "norm", "statistics",
@@ -55,10 +58,7 @@ OF_OPERATOR = {
 FREE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Shape", "Size", "Constant", "ConstantOfShape"})
 """They run, but move nothing."""
 
-VECTOR = 16
-"""Channels in a vector register of the widest common CPUs, in float32."""
-EVEN = 4
-"""Channel counts that fast kernels take."""
+VECTOR = STEPS[-1]
 FEW = 4
 """Channels of an image: convolutions of as many have kernels of their own."""
 LARGE = 9
@@ -109,6 +109,7 @@ class LatencyTable:
 
     Attributes:
         classes: of every node that takes time, a place in `CLASSES`; the last is the network's own: (nodes,).
+        shapes: of every node, a number that it shares with those of the same class, sizes of image and kernel: (nodes,).
         nodes: their names.
     """
 
@@ -122,6 +123,8 @@ class LatencyTable:
         self._forms = forms = AxisForms(graph, units)
         stored = stored_values(graph)
         macs, full, into, out, moved, weights, classes, named = [], [], [], [], [], [], [], []
+        shapes: dict[tuple[object, ...], int] = {}
+        shape_of = []
         for node in graph.nodes:
             kind = class_of(graph, node, stored)
             if kind is None:
@@ -137,7 +140,9 @@ class LatencyTable:
             weights.append([_size(forms, graph, name) for name in values if name in stored])
             classes.append(CLASSES.index(kind))
             named.append(node.name)
+            shape_of.append(shapes.setdefault((kind, *_shape(graph, node)), len(shapes)))
         self.classes: Ints = np.array([*classes, CLASSES.index("network")], np.int64)
+        self.shapes: Ints = np.array([*shape_of, len(shapes)], np.int64)
         self.nodes = (*named, "")
         self._macs, self._into, self._out = Terms.plain(macs), Terms.plain(into), Terms.plain(out)
         self._filled = np.array(full, np.bool_)
@@ -153,9 +158,9 @@ class LatencyTable:
         sizes = self._forms.sizes(np.zeros((1, self._groups), np.int64) if kept is None else kept)
         macs, into, out = self._macs.each(sizes) / MILLION, self._into.each(sizes), self._out.each(sizes)
         filled = np.where(self._filled, macs * (np.ceil(into / VECTOR) * VECTOR / into) * (np.ceil(out / VECTOR) * VECTOR / out), macs)
-        odd = np.where((into % EVEN != 0) | (out % EVEN != 0), macs, 0.0)
+        off = [np.where((into % step != 0) | (out % step != 0), macs, 0.0) for step in STEPS]
         result = np.zeros((len(MEASURES), len(sizes), len(self.classes)))
-        for place, values in enumerate((macs, filled, odd, self._moved.each(sizes), self._weights.each(sizes), np.ones_like(macs))):
+        for place, values in enumerate((macs, filled, *off, self._moved.each(sizes), self._weights.each(sizes), np.ones_like(macs))):
             result[place, :, :-1] = values
         result[-1, :, -1] = 1.0
         return result
@@ -201,6 +206,13 @@ class _Sums:
 def _size(forms: AxisForms, graph: Graph, name: str) -> Term:
     """Bytes of a tensor, in float32 whatever it is: devices choose precisions of their own."""
     return forms.term(4, [(name, axis) for axis in range(len(graph.shape(name)))])
+
+
+def _shape(graph: Graph, node: Node) -> tuple[object, ...]:
+    """What pruning leaves as it is: sizes of the images read and made, and of the kernel."""
+    images = [graph.shapes.get(name, ())[2:] for name in (*node.inputs[:1], *node.outputs[:1])]
+    kernel = graph.shapes.get(node.inputs[1], ())[2:] if len(node.inputs) > 1 and node.op in ("Conv", "ConvTranspose") else ()
+    return (*images, kernel)
 
 
 def _channel_axes(graph: Graph, node: Node, stored: Set[str]) -> list[tuple[str, int]]:
