@@ -1,7 +1,7 @@
 """Make a trained ONNX network smaller: ONNX in, ONNX out, weights kept, no data set, no source code, no GPU.
 
-Each verb of the command line is a function here (groups of verbs have theirs in `nasopt.api.spaces`, `nasopt.api.tables` and
-`nasopt.api.train`): it returns a record of `nasopt.results` or raises an error of `nasopt.errors`.
+Each verb of the command line is a function here (groups of verbs have theirs in `nasopt.api.spaces`, `nasopt.api.tables`,
+`nasopt.api.train` and `nasopt.api.device`): it returns a record of `nasopt.results` or raises an error of `nasopt.errors`.
 Names are looked up when they are first used, so that ``import nasopt`` costs nothing.
 """
 
@@ -23,6 +23,7 @@ __all__ = [
     "CompressResult",
     "ConstraintUnreachableError",
     "Cost",
+    "DeviceError",
     "DiffResult",
     "DoctorResult",
     "DrawResult",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from nasopt.api.verify import verify
     from nasopt.errors import (
         ConstraintUnreachableError,
+        DeviceError,
         InvalidEditError,
         MissingExtraError,
         ModelNotSupportedError,

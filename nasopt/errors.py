@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConstraintUnreachableError",
+    "DeviceError",
     "InvalidEditError",
     "MissingExtraError",
     "ModelNotSupportedError",
@@ -55,6 +56,12 @@ class ModelNotSupportedError(NasoptError):
     """The file is not a model that nasopt understands; nothing was written."""
 
     exit_code = 4
+
+
+class DeviceError(NasoptError):
+    """A device failed on one network: it cannot be used, or its command failed, hung, or gave no time. The next network may do better."""
+
+    exit_code = 6
 
 
 class InvalidEditError(NasoptError):

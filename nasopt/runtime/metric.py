@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +21,7 @@ import onnx
 
 from nasopt.errors import UsageError
 from nasopt.graphs.model_file import write_model
+from nasopt.runtime.children import ended, last_line, run_child
 
 __all__ = ["Metric", "read_metric"]
 
@@ -70,7 +68,8 @@ class Metric:
                 code = self._run(path, answer, said, timeout)
                 told = _read(answer)
                 if told is None:
-                    raise UsageError(f"--metric {self}: {_ended(code)} before it returned anything{_last_line(said)}")
+                    last = last_line(said)
+                    raise UsageError(f"--metric {self}: its process {ended(code)} before it returned anything{last and ': ' + last}")
         if "error" in told:
             raise UsageError(f"--metric {self}: {str(told['error'])[:_TOLD]}")
         return float(told["value"])
@@ -78,18 +77,10 @@ class Metric:
     def _run(self, model: Path, answer: Path, said: BinaryIO, timeout: float | None) -> int:
         # -P: the folder of the child's program is a room of nasopt, and not to be imported from.
         command = [sys.executable, "-P", str(_CHILD), str(self.path.absolute()), self.function, str(model), str(answer)]
-        # A session of its own, so that processes that the function starts can be stopped with it.
-        process = subprocess.Popen(  # noqa: S603  running the user's code is what he asked for
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
-        )
         try:
-            return process.wait(timeout)
+            return run_child(command, stdout=said, stderr=said, timeout=timeout)
         except subprocess.TimeoutExpired:
-            _kill(process)
             raise UsageError(f"--metric {self}: it took longer than {timeout:g} s and was stopped") from None
-        except BaseException:  # an interrupt, above all
-            _kill(process)
-            raise
 
 
 def read_metric(text: str) -> Metric:
@@ -142,16 +133,6 @@ def _bound(statements: list[ast.stmt]) -> Iterator[str]:
                         yield from (name.id for name in ast.walk(child) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store))
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Stops the process, and where the system knows groups of processes, what it started."""
-    if os.name == "posix":
-        with suppress(ProcessLookupError):  # it ended meanwhile
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()
-
-
 def _read(answer: Path) -> dict[str, float | str] | None:
     """What the child wrote; None where it did not come so far."""
     try:
@@ -159,20 +140,3 @@ def _read(answer: Path) -> dict[str, float | str] | None:
     except (OSError, ValueError):
         return None
     return told
-
-
-def _ended(code: int) -> str:
-    if code >= 0:
-        return f"its process ended with exit code {code}"
-    try:
-        return f"its process was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"its process was killed by signal {-code}"
-
-
-def _last_line(said: BinaryIO) -> str:
-    """The end of what was printed: it may say why."""
-    said.seek(max(said.seek(0, os.SEEK_END) - _TOLD, 0))
-    lines = said.read().decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f": {last}" if last else ""
