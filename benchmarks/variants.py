@@ -42,7 +42,8 @@ FILES = {
 DEVICES = ("onnxruntime", "openvino", "openvino-bf16", "torch")
 ADAPT, TEST, AGAIN = 20, 200, 20
 TOGETHER = 10
-SECONDS = 6.0
+SECONDS, FEWEST, MOST = 4.0, 10, 200
+"""About how long ten variants and their network are timed, and in how many turns."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ def _timed(name: str, device: str, batch: list[int]) -> dict[str, Any]:
         order = [group.units for group in one.units.groups]
         models.append(remove_units(one.units, removal_of(one.units, order, one.kept[row].tolist())))
     inputs = random_inputs(one.graph, 0)
-    measured = timings(models, [inputs] * len(models), seconds=SECONDS, backend=backend(device))
+    engine = backend(device)
+    once = float(np.median(timings(models[:1], [inputs], runs=3, backend=engine)))
+    turns = int(np.clip(1e3 * SECONDS / (once * len(models)), FEWEST, MOST))
+    measured = timings(models, [inputs] * len(models), runs=turns, backend=engine)
     ratios = np.median(measured[:, 1:] / measured[:, :1], axis=0)
     return {"base": float(np.median(measured[:, 0])), "ratios": ratios.tolist(), "turns": len(measured)}
 
