@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nasopt.errors import UsageError
-from nasopt.predictors.aiop.checkpoint import CARD, Checkpoint
+from nasopt.predictors.aiop.checkpoint import CARD, WEIGHTS, Checkpoint
 
 __all__ = ["FOLDER", "ShippedTask", "shipped", "shipped_tasks"]
 
@@ -37,9 +37,9 @@ class ShippedTask:
 def shipped_tasks() -> tuple[ShippedTask, ...]:
     """All of them, by name."""
     found = []
-    for card in sorted(FOLDER.glob(f"*/{CARD}")):
-        told = json.loads(card.read_text(encoding="utf-8"))
-        found.append(ShippedTask(card.parent.name, str(told["about"]), str(told["unit"]), told))
+    for folder in _folders():
+        told = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        found.append(ShippedTask(folder.name, str(told["about"]), str(told["unit"]), told))
     return tuple(found)
 
 
@@ -49,8 +49,13 @@ def shipped(task: str) -> Checkpoint:
     Raises:
         UsageError: there is none; names those that there are.
     """
-    names = [path.parent.name for path in sorted(FOLDER.glob(f"*/{CARD}"))]
+    names = [folder.name for folder in _folders()]
     if task not in names:
         near = get_close_matches(task, names, 1)
         raise UsageError(f"no predictor of '{task}' ships{f'; did you mean {near[0]}?' if near else ''} (tasks: {', '.join(names)})")
     return Checkpoint.load(FOLDER / task)
+
+
+def _folders() -> list[Path]:
+    """Those that hold such a predictor: latencies have a folder of another kind."""
+    return sorted(path.parent for path in FOLDER.glob(f"*/{WEIGHTS}"))
