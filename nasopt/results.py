@@ -380,6 +380,8 @@ class BenchResult:
     engine: str
     against: Path | None = None
     against_latency: LatencyStats | None = None
+    device: str = "onnxruntime"
+    """What the user calls it: the name of a calibrated device, or of a back-end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import os
 import platform
 import re
 from importlib import metadata
-from pathlib import Path
 
 from nasopt import __version__
 from nasopt.results import DoctorResult
+from nasopt.runtime.devices.machine import processor
 
 __all__ = ["doctor"]
 
@@ -33,7 +33,7 @@ def doctor() -> DoctorResult:
     problems += _runtime_problems()
     machine = {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(os.cpu_count()),
         "installation": "package" if _version("nasopt") else "source tree",
     }
@@ -81,11 +81,3 @@ def _runtime_problems() -> list[str]:
     except NasoptError as error:
         return [f"ONNX Runtime does not work: {error}"]
     return [] if got.tolist() == [-1, 2] else [f"ONNX Runtime computes wrongly: -[1, -2] = {got.tolist()}"]
-
-
-def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "VERBS", "application", "main"]
 
 VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "predict", "proxies", "doctor")
-GROUPS = ("spaces", "tables", "train")
+GROUPS = ("spaces", "tables", "train", "device")
 """Commands that have verbs of their own."""
 
 
@@ -85,7 +85,7 @@ Start with:
   nasopt compress MODEL.onnx --flops-drop 0.13 -o SMALL.onnx
 \b
 Exit codes: 0 done, 1 unexpected or not verified, 2 usage, 3 constraint out of reach,
-4 model not understood, 5 written but slower, 130 interrupted.""",
+4 model not understood, 5 written but slower, 6 device failed, 130 interrupted.""",
 )
 @click.version_option(__version__, prog_name="nasopt", message="%(prog)s %(version)s")
 def application() -> None:

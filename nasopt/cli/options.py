@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 __all__ = [
+    "device_command_option",
+    "device_option",
     "existing_file",
     "force_option",
     "input_shape_option",
@@ -107,9 +109,21 @@ def settings_option() -> Decorator:
     )
 
 
-def threads_option() -> Decorator:
+def threads_option(help: str = "Threads to time with.", default: int | None = 1) -> Decorator:  # noqa: A002 - click's name for it
     """``--threads``."""
-    return click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Threads to time with.")
+    return click.option("--threads", type=click.IntRange(min=1), default=default, show_default=True, metavar="N", help=help)
+
+
+def device_option() -> Decorator:
+    """``--device``."""
+    return click.option("--device", metavar="NAME", help="Time on this device: a calibrated one or a back-end ('nasopt device list').")
+
+
+def device_command_option() -> Decorator:
+    """``--device-command``."""
+    return click.option(
+        "--device-command", metavar="CMD", help="Time by a command that prints milliseconds: 'ssh board ./bench {model}' (docs/devices.md)."
+    )
 
 
 def force_option() -> Decorator:

@@ -146,6 +146,7 @@ def bench(result: BenchResult) -> Body:
         "latency": asdict(result.latency),
         "threads": result.threads,
         "runs": result.runs,
+        "device": result.device,
         "engine": result.engine,
         "against": against,
     }

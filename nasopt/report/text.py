@@ -119,7 +119,8 @@ def bench(result: BenchResult, style: Style) -> str:
     if result.against is not None and result.against_latency is not None:
         rows.append(_timing(result.against_latency, result.against, style))
         after = f"; {change(result.against_latency.median_ms, result.latency.median_ms)} against {result.against}"
-    how = f"  {result.engine}, {plural(result.threads, 'thread')}, {plural(result.runs, 'run')}{after}"
+    device = "" if result.device == result.engine else f"{printable(result.device)}: "
+    how = f"  {device}{result.engine}, {plural(result.threads, 'thread')}, {plural(result.runs, 'run')}{after}"
     return _join(columns(_heading(rows, style), "rrrl"), [how])
 
 
