@@ -32,4 +32,4 @@ class OnnxRuntime:
         def run() -> list[Array]:
             return list(session.run(None, inputs))
 
-        return InProcess(origin, "ONNX Runtime", run, run)
+        return InProcess(origin, "ONNX Runtime", run, run, self.threads)

@@ -68,7 +68,7 @@ class OpenVino:
         def answers() -> list[Array]:
             return [np.array(value) for value in run().values()]
 
-        return InProcess(origin_of(model), "OpenVINO", run, answers)
+        return InProcess(origin_of(model), "OpenVINO", run, answers, self.threads)
 
 
 @lru_cache(maxsize=1)

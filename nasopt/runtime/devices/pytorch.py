@@ -42,7 +42,7 @@ class PyTorch:
         def run() -> Any:
             return network(feed)
 
-        return InProcess(origin, "PyTorch", run, lambda: [value.numpy() for value in run()], lambda: _inference(self.threads))
+        return InProcess(origin, "PyTorch", run, lambda: [value.numpy() for value in run()], self.threads, lambda: _inference(self.threads))
 
 
 @contextmanager
