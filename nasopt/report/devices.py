@@ -70,7 +70,7 @@ def show_text(result: DeviceDetail, style: Style) -> str:
     changed = [
         f"{style('changed', 'yellow')}  {printable(f'{what}: {was} -> {now}')}: calibrate anew with --force"
         for what, (was, now) in result.changed.items()
-        if (was, now) and now
+        if now
     ]
     gone = [
         f"{style('changed', 'yellow')}  {printable(f'{what}: {was} is gone')}" for what, (was, now) in result.changed.items() if not now

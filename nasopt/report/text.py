@@ -120,7 +120,8 @@ def bench(result: BenchResult, style: Style) -> str:
         rows.append(_timing(result.against_latency, result.against, style))
         after = f"; {change(result.against_latency.median_ms, result.latency.median_ms)} against {result.against}"
     device = "" if result.device == result.engine else f"{printable(result.device)}: "
-    how = f"  {device}{result.engine}, {plural(result.threads, 'thread')}, {plural(result.runs, 'run')}{after}"
+    threads = "" if result.engine == "command" else f"{plural(result.threads, 'thread')}, "
+    how = f"  {device}{result.engine}, {threads}{plural(result.runs, 'run')}{after}"
     return _join(columns(_heading(rows, style), "rrrl"), [how])
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 __all__ = ["ended", "last_line", "run_child", "tail"]
 
 _TOLD = 300
-"""Bytes of a process' last words that are repeated."""
+"""Characters of a process' last words that are repeated."""
 
 
 def run_child(command: Sequence[str], *, stdout: BinaryIO, stderr: BinaryIO, timeout: float | None) -> int:
@@ -61,8 +61,8 @@ def tail(said: BinaryIO, size: int) -> str:
 
 
 def last_line(said: BinaryIO) -> str:
-    """The last line of a file that holds anything; it may say why."""
-    return next((line.strip() for line in reversed(tail(said, _TOLD).split("\n")) if line.strip()), "")
+    """The last line of a file that holds anything, or the beginning of that line; it may say why."""
+    return next((line.strip()[:_TOLD] for line in reversed(tail(said, 1 << 14).split("\n")) if line.strip()), "")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
