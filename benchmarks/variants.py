@@ -2,8 +2,8 @@
 
     python -m benchmarks.variants [--network NAME ...] [--device NAME ...]    # only measures; state in $NASOPT_BENCH_CACHE
 
-Variants are drawn at random: a share of channels that goes, another for each group around it, and steps of 16, 8 or 4 channels. Ten at a time are
-timed in turns with the network they were made from; a time is the median of the ratios within a turn, times the network's own. The
+Variants are drawn at random: a share of channels that goes, another for each group around it, and steps of 16, 8 or 4 channels. Ten at a
+time are timed in turns with the network they were made from; a time is the median of the ratios within a turn, times the network's own. The
 first 20 variants of a network are for adaptation, the next 200 to be predicted; 20 of these are timed twice, hours apart or not, which
 says how far a measurement can be repeated.
 """
@@ -21,12 +21,12 @@ from benchmarks.accuracy_data import data_dir
 from benchmarks.cache import remembered
 from benchmarks.document import say
 from benchmarks.networks import build
+from nasopt.api.latency_goal import random_variant
 from nasopt.api.preparation import prepare
 from nasopt.graphs.graph import Graph, load_graph
 from nasopt.graphs.units import Units, couple, solve
 from nasopt.mutations.prune_channels import removal_of
 from nasopt.mutations.rewrite import remove_units
-from nasopt.mutations.space import choices_of
 from nasopt.runtime.devices.registry import backend
 from nasopt.runtime.latency import timings
 from nasopt.runtime.sessions import random_inputs
@@ -68,18 +68,7 @@ def subject(name: str) -> Subject:
     _, graph = prepare(load_graph(path))
     units = solve(couple(graph))
     rng = np.random.default_rng(NETWORKS.index(name))
-    return Subject(graph, units, np.stack([drawn(units, rng) for _variant in range(ADAPT + TEST)]))
-
-
-def drawn(units: Units, rng: np.random.Generator) -> Ints:
-    """A variant: units kept per group."""
-    share, spread, step = rng.uniform(0.3, 1.0), rng.uniform(0.0, 0.3), int(rng.choice([16, 8, 4], p=[0.5, 0.3, 0.2]))
-    kept = []
-    for group in units.groups:
-        choices = np.array(choices_of(len(group), group.channels, step))
-        wanted = len(group) * np.clip(share + spread * rng.standard_normal(), 0.1, 1.0)
-        kept.append(int(choices[np.argmin(np.abs(choices - wanted))]))
-    return np.array(kept, np.int64)
+    return Subject(graph, units, np.stack([random_variant(units, rng) for _variant in range(ADAPT + TEST)]))
 
 
 def times(name: str, device: str) -> Values:

@@ -34,6 +34,7 @@ __all__ = [
     "LayerFit",
     "Measured",
     "NodeCost",
+    "PredictedLatency",
     "Repair",
     "Sample",
     "TensorInfo",
@@ -156,8 +157,19 @@ class LatencyStats:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedLatency:
+    """What was predicted of a network before it was timed."""
+
+    device: str
+    ms: float
+    std: float
+    timings: int
+    """Of the network's variants, that the prediction rests on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
-    """Two networks timed in turns on this machine."""
+    """Two networks timed in turns."""
 
     before: LatencyStats
     after: LatencyStats
@@ -166,6 +178,8 @@ class Latency:
     engine: str = "onnxruntime"
     slower: bool = False
     """True where the result is slower by more than the spread of the measurement."""
+    predicted: PredictedLatency | None = None
+    """None where no latency was asked for."""
 
     @property
     def ratio(self) -> float:
@@ -300,9 +314,9 @@ class CompressResult:
     before: Cost
     after: Cost
     asked: dict[str, float]
-    """Constraint (``flops``, ``params``, ``memory``) → relative drop that was asked for."""
+    """Constraint (``flops``, ``params``, ``memory``, ``latency``) → relative drop that was asked for."""
     drop: dict[str, float]
-    """Constraint → relative drop that was reached, for all three."""
+    """Constraint → relative drop that was reached: of the first three always, of latency as measured where it was asked for."""
     groups: tuple[Group, ...]
     frozen: tuple[FrozenGroup, ...]
     edits: tuple[str, ...]

@@ -2,8 +2,9 @@
 
     python -m training.latency_networks --state FOLDER [--minutes 80] [--of 600]
 
-timm's networks are built as in `training.zoo`: those of its table of graphs that also stand in the table of latencies. Of NAS-Bench-201, FBNet and
-Accel-NASBench's MnasNets a random part is taken, by the keys of the published latencies. One small file a source; what is there is not made again.
+timm's networks are built as in `training.zoo`: those of its table of graphs that stand in the table of latencies. Of NAS-Bench-201, FBNet
+and Accel-NASBench's MnasNets a random part is taken, by the keys of the published latencies. One small file a source; what is
+there is not made again.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ SPACES = {
 }  # fmt: skip
 """Spaces, and the tables of latencies; of the first, architectures are drawn.
 
-OFA-MobileNetV3's table is left out: its latencies in batches hardly agree with those of single images (Spearman 0.2 to 0.4), so its networks
-seem to have run on images of sizes that it does not tell.
+OFA-MobileNetV3's table is left out: its latencies in batches hardly agree with those of single images (Spearman 0.2 to 0.4), so its
+networks seem to have run on images of sizes that it does not tell.
 """
 
 

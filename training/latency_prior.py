@@ -81,7 +81,9 @@ def space_tasks(state: Path) -> Iterator[Task]:
             if len(told) >= LEAST:
                 device = metric.partition("/")[2]
                 chip = device.rpartition("_")[0] if device.rpartition("_")[2].isdigit() and device.count("_") else device
-                yield Task(space, metric, chip.replace("rice_", "").replace("eagle_", ""), tuple(keys), encodings, np.log(values)).rows(told)
+                yield Task(space, metric, chip.replace("rice_", "").replace("eagle_", ""), tuple(keys), encodings, np.log(values)).rows(
+                    told
+                )
 
 
 def timm_tasks(state: Path) -> Iterator[Task]:
@@ -132,7 +134,9 @@ def held_out(tasks: list[Task], seeds: int = 3) -> dict[str, Any]:
         for task in tasks:
             if task.device in fold:
                 for few in (10, 20):
-                    found.setdefault(f"{task.source}, {few} measurements", []).extend(worth(prior, task, few, seed) for seed in range(seeds))
+                    found.setdefault(f"{task.source}, {few} measurements", []).extend(
+                        worth(prior, task, few, seed) for seed in range(seeds)
+                    )
         say("left out:", *fold)
     return {name: {key: round(float(np.median([row[key] for row in rows])), 4) for key in rows[0]} for name, rows in found.items()}
 
@@ -149,7 +153,7 @@ def main() -> None:
     say(counted(tasks))
     card = {
         "about": "what is believed of a device's latencies before it was measured",
-        "method": "a positive weight for every number of an encoding by operator class; mean and covariance over devices by empirical Bayes",
+        "method": "a positive weight for every number of an encoding; mean and covariance over devices by empirical Bayes",
         "tasks": counted(tasks), "networks_of_a_task": MOST, "devices": sorted({task.device for task in tasks}),
         "held_out_devices": held_out(tasks), "made_by": "python -m training.latency_prior --state FOLDER", "split": "seed 0",
         "sources": {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import onnx
 
+from nasopt.api.latency_goal import FOLLOW_UPS
 from nasopt.api.repair import Lesson, Repaired, finetune, repair, untouched
 from nasopt.api.request import Request
 from nasopt.api.verify import verify_edits
@@ -20,10 +21,10 @@ from nasopt.runtime.latency import compare
 from nasopt.runtime.sessions import random_inputs
 from nasopt.runtime.verify import check_result
 from nasopt.search.allocate import Allocation, allocate
-from nasopt.search.constraints import Constraints
+from nasopt.search.constraints import LATENCY, Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity
 
-__all__ = ["Candidate", "coarser", "find", "finish", "realise", "search"]
+__all__ = ["Candidate", "coarser", "find", "finish", "missed", "realise", "search", "timed"]
 
 
 TIME_LIMIT = 8.0
@@ -68,11 +69,18 @@ def realise(request: Request, original: Graph, allocation: Allocation, first: tu
     request.report("verify", None, "structural edit against the masked original")
     verification, model = verify_edits(original.model, edits, original.bound, origin=str(request.path), seed=request.seed)
     _require_sound(request, verification)
-    latency = None
-    if measure:
-        request.report("measure", None, "latency before and after")
-        latency = compare(original.model, model, random_inputs(original, request.seed), threads=request.threads)
+    latency = timed(request, original, allocation, model) if measure else None
     return Candidate(allocation, tuple(edits), model, verification, latency, None)
+
+
+def timed(request: Request, original: Graph, allocation: Allocation, model: onnx.ModelProto) -> Latency:
+    """Times a candidate beside the original, on the device that was asked for."""
+    request.report("measure", None, "latency before and after")
+    if request.goal is not None:
+        return request.goal.measure(allocation.kept, model, request.seed)
+    return compare(
+        original.model, model, random_inputs(original, request.seed), threads=request.threads, backend=request.backend
+    )  # fmt: skip
 
 
 def find(
@@ -83,9 +91,40 @@ def find(
     first: tuple[Edit, ...],
     granularity: Granularity,
 ) -> Candidate:
-    """Searches at a granularity, builds the answer with its inherited weights, verifies and times it."""
-    allocation = search(request, space, constraints, granularity)
-    return realise(request, original, allocation, first, measure=request.measure_latency)
+    """Searches at a granularity, builds the answer with its inherited weights, verifies and times it.
+
+    An answer that turns out too slow has been learned from: the search is begun anew, a few times.
+
+    Raises:
+        ConstraintUnreachableError: nothing satisfies the constraints, as predicted or as measured.
+    """
+    goal, candidate = request.goal, None
+    for _try in range(1 if goal is None else 1 + FOLLOW_UPS):
+        allocation = search(request, space, constraints, granularity)
+        candidate = realise(request, original, allocation, first, measure=request.measure_latency)
+        if goal is None or not allocation.reached or (candidate.latency is not None and goal.reached(candidate.latency)):
+            return candidate
+    assert candidate is not None
+    assert goal is not None
+    return missed(request, constraints, candidate)
+
+
+def missed(request: Request, constraints: Constraints, candidate: Candidate) -> Candidate:
+    """What becomes of a candidate that was measured too slow: the nearest that there is, if that is wanted.
+
+    Raises:
+        ConstraintUnreachableError: it is not.
+    """
+    latency = candidate.latency
+    if request.best_effort or latency is None:
+        return replace(candidate, allocation=replace(candidate.allocation, reached=False))
+    reachable = {**constraints.reached(candidate.allocation.space, candidate.allocation.kept), LATENCY: 1 - latency.ratio}
+    asked = ", ".join(f"--{name}-drop {drop:g}" for name, drop in constraints.asked.items())
+    raise ConstraintUnreachableError(
+        f"{asked} was predicted to be reached, but measured as {100 * (1 - latency.ratio):.1f} % less latency at best; ask for less, or "
+        "take the nearest with --best-effort",
+        reachable,
+    )
 
 
 def coarser(

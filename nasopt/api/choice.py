@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from nasopt.api.candidate import search
+from nasopt.api.candidate import search, timed
+from nasopt.api.latency_goal import FOLLOW_UPS
 from nasopt.api.repair import Lesson, Repaired, repair, untouched
 from nasopt.api.request import Request
 from nasopt.errors import ConstraintUnreachableError, UsageError
@@ -18,8 +19,6 @@ from nasopt.graphs.graph import Graph
 from nasopt.mutations import apply_edit
 from nasopt.mutations.space import SearchSpace
 from nasopt.results import Latency, Measured
-from nasopt.runtime.latency import compare
-from nasopt.runtime.sessions import random_inputs
 from nasopt.search.allocate import Allocation
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import STEPS
@@ -53,6 +52,7 @@ class Choice:
         allocation: with the chosen candidate.
         mended: its weights; None where there was nothing to learn from.
         latency: its time beside the original's; None where that was not wanted.
+        missed: whether that is more than was asked for.
         measured: one record a candidate, in the order in which they were measured.
         stopped_by: ``candidates``, ``time limit`` or ``no gain``.
     """
@@ -60,6 +60,7 @@ class Choice:
     allocation: Allocation
     mended: Repaired | None
     latency: Latency | None
+    missed: bool
     measured: tuple[Measured, ...]
     stopped_by: str
 
@@ -72,11 +73,13 @@ class _Tried:
     metric: float | None
     latency: Latency | None
     predicted: float | None
+    missed: bool
+    """Whether it was measured to take longer than was asked for."""
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """The least is best: first those that are not slower than the input."""
-        return self.latency is not None and self.latency.slower, self.damage
+    def rank(self) -> tuple[bool, bool, float]:
+        """The least is best: first those that are as fast as was asked for, then those that are not slower than the input."""
+        return self.missed, self.latency is not None and self.latency.slower, self.damage
 
 
 @dataclass
@@ -125,15 +128,18 @@ class MeasuredSearch:
         """
         best = self._coarse_and_fine()
         stale, stopped = 0, "candidates"
-        while len(self.tried) < self.most and stale < PATIENCE and not self._late():
+        while len(self.tried) < self.most + FOLLOW_UPS * best.missed and stale < PATIENCE and not self._late():
             learnt = refitted(self.space, [tried.allocation.kept for tried in self.tried], [tried.damage for tried in self.tried])
-            allocation = search(self.request, learnt.at(best.allocation.space.steps), self.constraints, None)
+            try:
+                allocation = search(self.request, learnt.at(best.allocation.space.steps), self.constraints, None)
+            except ConstraintUnreachableError:  # what was measured says that nothing is fast enough
+                break
             new = [kept for kept in allocation.shortlist if not self._known(kept)]
             if not new:
                 stopped = "no gain"
                 break
             before = best
-            for kept in _diverse(new, min(A_ROUND, self.most - len(self.tried))):
+            for kept in _diverse(new, max(1, min(A_ROUND, self.most - len(self.tried)))):
                 if not self._late():
                     best = min(best, self._try(_at(allocation, kept, learnt), estimated=True), key=lambda tried: tried.rank)
             stale = 0 if _better(best, before, GAIN) else stale + 1
@@ -142,7 +148,7 @@ class MeasuredSearch:
         elif len(self.tried) < self.most and self._late():
             stopped = "time limit"
         records = tuple(self._record(tried, chosen=tried is best) for tried in self.tried)
-        return Choice(best.allocation, best.mended, best.latency, records, stopped)
+        return Choice(best.allocation, best.mended, best.latency, best.missed, records, stopped)
 
     def _coarse_and_fine(self) -> _Tried:
         """The best candidate as predictions have it, and if there is time those at each step that ``auto`` may take; of all, the best."""
@@ -190,9 +196,10 @@ class MeasuredSearch:
         latency = None
         if request.measure_latency:
             request.report("measure", len(self.tried) / self.most, f"latency of candidate {len(self.tried) + 1}")
-            latency = compare(self.original.model, model, random_inputs(self.original, request.seed), threads=request.threads)
+            latency = timed(request, self.original, allocation, model)
         predicted = allocation.predicted if estimated else None
-        self.tried.append(_Tried(allocation, mended, float(damage), metric, latency, predicted))
+        too_slow = request.goal is not None and latency is not None and not request.goal.reached(latency)
+        self.tried.append(_Tried(allocation, mended, float(damage), metric, latency, predicted, too_slow))
         return self.tried[-1]
 
     def _metric(self, model: onnx.ModelProto) -> float | None:
@@ -222,8 +229,8 @@ class MeasuredSearch:
 
 def _better(one: _Tried, other: _Tried, share: float) -> bool:
     """Whether it is not slower where the other is, or its damage less by a share: of the other's size, since a metric can gain, too."""
-    if one.rank[0] != other.rank[0]:
-        return not one.rank[0]
+    if one.rank[:2] != other.rank[:2]:
+        return one.rank[:2] < other.rank[:2]
     return one.damage < other.damage - share * abs(other.damage)
 
 

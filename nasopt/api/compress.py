@@ -10,8 +10,9 @@ from time import monotonic
 import numpy as np
 from onnx import ModelProto
 
-from nasopt.api.candidate import coarser, find, finish, realise
+from nasopt.api.candidate import coarser, find, finish, missed, realise
 from nasopt.api.choice import MeasuredSearch
+from nasopt.api.latency_goal import LatencyGoal
 from nasopt.api.predicted import PredictedChange, read_predictor
 from nasopt.api.preparation import compile_space, prepare, standing
 from nasopt.api.probing import WORK, WORK_WITHOUT_DATA
@@ -30,13 +31,14 @@ from nasopt.mutations.importance import BY_DERIVATIVES, DEFAULT, WITH_INPUTS
 from nasopt.mutations.preserve import preserved
 from nasopt.results import CompressResult, Labelled
 from nasopt.runtime.calibration import Calibration, read_calibration, synthetic_calibration
+from nasopt.runtime.devices.store import resolve
 from nasopt.runtime.fidelity import accuracy, answers
 from nasopt.runtime.matching import matched
 from nasopt.runtime.metric import read_metric
 from nasopt.runtime.sessions import open_session
 from nasopt.runtime.side_by_side import samples
 from nasopt.search.allocate import Allocation
-from nasopt.search.constraints import Constraints
+from nasopt.search.constraints import LATENCY, Constraints
 from nasopt.search.granularity import CPU_STEP, Granularity, reaches
 
 __all__ = ["Progress", "compress"]
@@ -54,6 +56,9 @@ def compress(
     flops_drop: float | None = None,
     params_drop: float | None = None,
     memory_drop: float | None = None,
+    latency_drop: float | None = None,
+    device: str | None = None,
+    device_command: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     preserve: Sequence[str] = (),
     granularity: Granularity = "auto",
@@ -79,7 +84,7 @@ def compress(
     predictor: str | Path | None = None,
     predictor_weight: float = 0.0,
     measure_latency: bool = True,
-    threads: int = 1,
+    threads: int | None = None,
     pareto: str | Path | None = None,
     best_effort: bool = False,
     dry_run: bool = False,
@@ -95,6 +100,10 @@ def compress(
         flops_drop: relative drop of MACs to reach, between 0 and 1.
         params_drop: relative drop of parameters.
         memory_drop: relative drop of peak activation memory.
+        latency_drop: relative drop of latency on `device`, as measured: some variants are timed there, a predictor learns from them and is
+            asked by the search, and the answer is timed again.
+        device: what runs the network: a device of ``nasopt device calibrate``, or a back-end; ONNX Runtime if left out.
+        device_command: a command line with ``{model}`` that times a network instead (docs/devices.md).
         input_shapes: shapes to bind dynamic inputs to; the result stays as dynamic as the model.
         preserve: glob patterns of weights, nodes or values whose channels stay.
         granularity: the step of channel counts; ``auto`` starts at 16 and goes finer where the drop needs it.
@@ -123,7 +132,7 @@ def compress(
             objective of the search, and is reported.
         predictor_weight: share of saliency that a predicted change of 100 % is worth where one is chosen.
         measure_latency: time the network before and after.
-        threads: for the timing.
+        threads: of inference; if left out, those of the device, or 1.
         pareto: a directory for models along the Pareto front.
         best_effort: take the nearest network where the constraints cannot be reached.
         dry_run: write nothing.
@@ -147,13 +156,15 @@ def compress(
     finetune = Finetune(finetune_steps, finetune_epochs, finetune_minutes, tuple(augment), kept, learn_labels)
     _check_companions(finetune, data=data, labels=labels, measure=measure, metric=metric, importance=importance)
     script, weights = (None, None) if output is None else (output.with_suffix(".json"), output.with_suffix(".safetensors"))
+    resolved = resolve(device, threads=threads, command=device_command)
+    threads = 1 if threads is None else threads
     request = Request(
         path, output, script, weights, drops, granularity, seed, GENERATIONS if generations is None else generations, time_limit,
         best_effort, fold_batchnorm, threads, compensate, finetune, measure,
         None if metric is None else read_metric(metric), measure_latency,
-        generations is None, None, progress or _silent,
+        generations is None, None, progress or _silent, resolved.backend,
     )  # fmt: skip
-    check_request(request, pareto, dry_run=dry_run, force=force)
+    check_request(request, pareto, latency=latency_drop is not None, dry_run=dry_run, force=force)
     judge = None if predictor is None else read_predictor(predictor)
 
     request.report("read", None, str(path))
@@ -188,12 +199,17 @@ def compress(
     )
     if judge is not None:
         request = replace(request, predictor=PredictedChange(judge, space.costs, predictor_weight))
-    constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes})
+    if latency_drop is not None:
+        goal = LatencyGoal.of(latency_drop, resolved, original, graph, space, seed=seed, report=request.report)
+        request = replace(request, goal=goal)
+    constraints = Constraints(drops, {"flops": base.macs, "params": base.params, "memory": base.peak_activation_bytes}, request.goal)
     choice = None
     if data is not None or request.metric is not None:
         estimates = metric is None and taught is not None and compensate and ranking == WITH_INPUTS
         choice = MeasuredSearch(request, original, graph, space, constraints, taught, whole, estimates).run()
         candidate = replace(realise(request, original, choice.allocation, first, measure=False), latency=choice.latency)
+        if choice.missed:
+            candidate = missed(request, constraints, candidate)
         if choice.stopped_by != "candidates":
             ended = {"time limit": "the clock ended the measurements", "no gain": "no gain ended the measurements"}[choice.stopped_by]
             notes.append(f"{ended}; candidates measured: {len(choice.measured)}")
@@ -233,11 +249,12 @@ def compress(
         script=request.script if written is not None else None,
         before=cost_of(original, path),
         after=after,
-        asked=dict(drops),
+        asked=constraints.asked,
         drop={
             "flops": 1 - after.macs / max(base.macs, 1),
             "params": 1 - after.params / max(base.params, 1),
             "memory": 1 - after.peak_activation_bytes / max(base.peak_activation_bytes, 1),
+            **({LATENCY: 1 - candidate.latency.ratio} if request.goal is not None and candidate.latency is not None else {}),
         },
         groups=groups_of(units, allocation.kept.tolist(), allocation.space.steps),
         frozen=frozen_of(units),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nasopt.api.predicted import PredictedChange
 from nasopt.errors import UsageError
@@ -12,6 +13,10 @@ from nasopt.files import check_writable
 from nasopt.runtime.metric import Metric
 from nasopt.search.constraints import Constraints
 from nasopt.search.granularity import Granularity
+
+if TYPE_CHECKING:
+    from nasopt.api.latency_goal import LatencyGoal
+    from nasopt.runtime.devices.contract import Backend
 
 __all__ = ["Finetune", "Progress", "Request", "check_request"]
 
@@ -73,17 +78,23 @@ class Request:
     """A further objective of the search."""
     report: Progress
     """Is told how far it is."""
+    backend: Backend | None = None
+    """What times networks; ONNX Runtime where None."""
+    goal: LatencyGoal | None = None
+    """A latency that is asked for."""
 
 
-def check_request(request: Request, pareto: Path | None, *, dry_run: bool, force: bool) -> None:
-    """Whether it can be done at all, as far as that shows without the model.
+def check_request(request: Request, pareto: Path | None, *, latency: bool, dry_run: bool, force: bool) -> None:
+    """Whether it can be done at all, as far as that shows without the model; `latency` is whether a drop of it is asked for.
 
     Raises:
         UsageError: it cannot.
     """
     path, output, script, drops, granularity = request.path, request.output, request.script, request.drops, request.granularity
-    if not drops:
-        raise UsageError("nothing to reach: ask for a --flops-drop, --params-drop or --memory-drop")
+    if not drops and not latency:
+        raise UsageError("nothing to reach: ask for a --flops-drop, --params-drop, --memory-drop or --latency-drop")
+    if latency and not request.measure_latency:
+        raise UsageError("--latency-drop is reached by measurements: leave --no-latency out")
     if output is None and not dry_run:
         raise UsageError("nowhere to write: name the result (-o), or ask for a dry run")
     if granularity != "auto" and granularity < 1:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasopt.cli.config import config_option
-from nasopt.cli.options import force_option, input_shape_option, model_argument, output_file, seed_option, threads_option, verb
+from nasopt.cli.options import (
+    device_command_option,
+    device_option,
+    force_option,
+    input_shape_option,
+    model_argument,
+    output_file,
+    seed_option,
+    threads_option,
+    verb,
+)
 from nasopt.cli.types import drop, granularity
 from nasopt.errors import UsageError
 
@@ -28,6 +38,7 @@ INPUTS = ("data", "labels", "preprocess", "checkpoint")
     examples="""
     nasopt compress net.onnx --flops-drop 0.13 -o small.onnx
     nasopt compress net.onnx --flops-drop 0.3 --params-drop 0.2 -o small.onnx --report report.html
+    nasopt compress net.onnx --latency-drop 0.2 --device openvino -o small.onnx
     nasopt compress net.onnx --flops-drop 0.5 --preserve '*head*' --dry-run
     nasopt compress net.onnx --config nasopt.toml -o small.onnx --json > result.json
     """,
@@ -37,6 +48,9 @@ INPUTS = ("data", "labels", "preprocess", "checkpoint")
 @click.option("--flops-drop", type=drop, metavar="SHARE", help="Ask for this much less computation (MACs): 0.13 is 13 % less.")
 @click.option("--params-drop", type=drop, metavar="SHARE", help="Ask for this many fewer parameters.")
 @click.option("--memory-drop", type=drop, metavar="SHARE", help="Ask for this much less peak activation memory.")
+@click.option("--latency-drop", type=drop, metavar="SHARE", help="Ask for this much less latency, measured on --device.")
+@device_option()
+@device_command_option()
 @click.option("--best-effort", is_flag=True, help="Write the nearest network if the drop is out of reach.")
 @click.option("--dry-run", is_flag=True, help="Search and report, but write no model.")
 @force_option()
@@ -73,7 +87,7 @@ INPUTS = ("data", "labels", "preprocess", "checkpoint")
 @click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop the search after this long.")
 @click.option("--pareto", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write models along the Pareto front, too.")
 @click.option("--latency/--no-latency", default=True, help="Time the network before and after (default) or not.")
-@threads_option()
+@threads_option("Threads of inference; a calibrated device has its own.  [default: 1]", default=None)
 @click.option("--report", type=output_file, metavar="FILE.html", help="Write a report to look at or print.")
 @config_option()
 def command(
@@ -84,6 +98,7 @@ def command(
     flops_drop: float | None,
     params_drop: float | None,
     memory_drop: float | None,
+    latency_drop: float | None,
     latency: bool,
     report: Path | None,
     dry_run: bool,
@@ -95,8 +110,8 @@ def command(
     Ends with exit code 3 if no admissible network is small enough (nothing is written, unless --best-effort),
     and with 5 if the result is slower than MODEL (it is written).
     """
-    if flops_drop is None and params_drop is None and memory_drop is None:
-        msg = "nothing to reach: say how much smaller, e.g. --flops-drop 0.13 (or --params-drop, --memory-drop)"
+    if flops_drop is None and params_drop is None and memory_drop is None and latency_drop is None:
+        msg = "nothing to reach: say how much smaller, e.g. --flops-drop 0.13 (or --params-drop, --memory-drop, --latency-drop)"
         raise UsageError(msg)
     if output is None and not dry_run:
         msg = "nowhere to write: name the result with -o OUT.onnx, or only look with --dry-run"
@@ -114,6 +129,7 @@ def command(
             flops_drop=flops_drop,
             params_drop=params_drop,
             memory_drop=memory_drop,
+            latency_drop=latency_drop,
             measure_latency=latency,
             dry_run=dry_run,
             force=force,

@@ -148,6 +148,7 @@ class CostTable:
         each = self._activations.each(self._forms.sizes(kept))
         return np.asarray((self._live @ each.T).max(axis=0)) if each.shape[1] else np.zeros(len(kept))
 
+
 def _settings(graph: Graph) -> set[str]:
     """Stored numbers that are no parameters."""
     scalars = {name for name, weight in graph.weights.items() if not weight.shape}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nasopt import __version__
 from nasopt.report import samples, svg
-from nasopt.report.predictors import predicted_line
+from nasopt.report.predictors import predicted_latency, predicted_line
 from nasopt.report.units import byte_size, change, count, less, milliseconds, percent, plural
 from nasopt.results import MACS_DEFINITION
 
@@ -88,7 +88,7 @@ def _figures(result: CompressResult) -> str:
     ]
     if result.latency is not None:
         times = result.latency.before.median_ms, result.latency.after.median_ms
-        cards.insert(2, _figure("Latency", *times, milliseconds, None, bad=result.latency.slower))
+        cards.insert(2, _figure("Latency", *times, milliseconds, asked.get("latency"), bad=result.latency.slower))
     return f'<div class="figures">\n{_lines(cards)}\n</div>'
 
 
@@ -185,6 +185,8 @@ def _latency(latency: Latency | None) -> str:
         f"{_text(latency.engine)}, {plural(latency.threads, 'thread')}, {plural(latency.runs, 'run')} of each network in turns. "
         f"Bars end at the median; the line spans the quartiles."
     )
+    if latency.predicted is not None:
+        lead += f" {_text(predicted_latency(latency.predicted).capitalize())}."
     rows = [
         (name, *(milliseconds(time) for time in (stats.median_ms, stats.q1_ms, stats.q3_ms)))
         for name, stats in (("before", latency.before), ("after", latency.after))

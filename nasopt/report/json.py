@@ -179,6 +179,7 @@ def failure(kind: str, message: str, reachable: dict[str, float] | None) -> Body
 def _latency(latency: Latency | None) -> Body | None:
     if latency is None:
         return None
+    told = latency.predicted
     return {
         "before_ms": latency.before.median_ms,
         "before_q1_ms": latency.before.q1_ms,
@@ -191,6 +192,10 @@ def _latency(latency: Latency | None) -> Body | None:
         "runs": latency.runs,
         "engine": latency.engine,
         "slower": latency.slower,
+        "device": None if told is None else told.device,
+        "predicted_ms": None if told is None else told.ms,
+        "predicted_std": None if told is None else told.std,
+        "predicted_from": None if told is None else told.timings,
     }
 
 

@@ -7,14 +7,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nasopt.report.layout import columns, printable
+from nasopt.report.units import milliseconds
 
 if TYPE_CHECKING:
     from nasopt.predictor_results import Agreement, Predicted, PredictResult, ProxiesResult, TasksResult, TrainResult
     from nasopt.report.layout import Style
+    from nasopt.results import PredictedLatency
 
 __all__ = [
     "predict_json",
     "predict_text",
+    "predicted_latency",
     "predicted_line",
     "proxies_json",
     "proxies_text",
@@ -45,6 +48,12 @@ def predicted_line(one: Predicted) -> str:
     unlike = "; an extrapolation: unlike the networks of training" if one.warning else ""
     figures = f"{one.before:.4g} -> {one.after:.4g} {printable(one.unit)} ({one.change:+.3g}{spread})"
     return f"{printable(one.task)} {figures} if trained anew{unlike}"
+
+
+def predicted_latency(one: PredictedLatency) -> str:
+    """What was predicted before it was measured."""
+    figure = f"{milliseconds(one.ms)} +- {milliseconds(one.std)}"
+    return f"predicted {figure} on {printable(one.device)}, from {one.timings} timings of this network"
 
 
 def proxies_json(result: ProxiesResult) -> Body:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nasopt.report.layout import columns, printable
-from nasopt.report.predictors import predicted_line
+from nasopt.report.predictors import predicted_latency, predicted_line
 from nasopt.report.units import byte_size, change, count, less, milliseconds, percent, plural, shape
 from nasopt.results import MACS_DEFINITION
 
@@ -241,7 +241,7 @@ def _frozen_summary(result: CompressResult, style: Style) -> list[str]:
 
 
 def _before_after(result: CompressResult, style: Style) -> list[str]:
-    asked = {ASKED[name]: f"asked {less(drop)}" for name, drop in result.asked.items()}
+    asked = {ASKED[name]: f"asked {less(drop)}" for name, drop in result.asked.items() if name in ASKED}
     rows: list[tuple[str, ...]] = [("", "before", "after", "change", "")]
     for name, old, new, relative in _costs(result.before, result.after):
         rows.append((name, old, new, style(relative, "bold") if name in asked else relative, asked.get(name, "")))
@@ -249,6 +249,8 @@ def _before_after(result: CompressResult, style: Style) -> list[str]:
     if latency is not None:
         relative = style(change(latency.before.median_ms, latency.after.median_ms), "bold", "red" if latency.slower else "green")
         how = f"{plural(latency.threads, 'thread')}, median of {latency.runs}"
+        goal = result.asked.get("latency")
+        how = how if goal is None else f"asked {less(goal)}; {latency.engine}, {how}"
         rows.append(("latency", milliseconds(latency.before.median_ms), milliseconds(latency.after.median_ms), relative, how))
     return columns(_heading(rows, style), "lrrrl")
 
@@ -282,6 +284,8 @@ def _facts(result: CompressResult, style: Style) -> list[tuple[str, str]]:
         facts.append(("accuracy", f"{percent(known.before)} -> {percent(known.after)} on {plural(known.inputs, 'held-out input')}"))
     if result.predicted is not None:
         facts.append(("predicted", predicted_line(result.predicted)))
+    if result.latency is not None and result.latency.predicted is not None:
+        facts.append(("latency", predicted_latency(result.latency.predicted)))
     if result.measured:
         chosen = next(one for one in result.measured if one.chosen)
         gave = "" if result.metric is None or chosen.metric is None else f", metric {result.metric:.4g} -> {chosen.metric:.4g}"

@@ -1,7 +1,7 @@
 """Measuring latency: networks timed in turns, so that a busy machine slows all of them alike.
 
-What is reported are medians and quartiles of wall time. Whether one network is slower than another is decided by the ratios within
-each turn, which a drift of the machine leaves alone.
+What is reported are medians and quartiles: of the CPU's time where one thread works, else of the wall's. Whether one network is slower
+than another is decided by the ratios within each turn, which a drift of the machine leaves alone.
 """
 
 from __future__ import annotations

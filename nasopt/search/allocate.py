@@ -11,7 +11,7 @@ import numpy as np
 
 from nasopt.errors import ConstraintUnreachableError
 from nasopt.mutations.space import SearchSpace
-from nasopt.search.constraints import CONSTRAINTS, Constraints
+from nasopt.search.constraints import Constraints
 from nasopt.search.descent import descend, give_back, unreachable
 from nasopt.search.front import front_of
 from nasopt.search.granularity import CPU_STEP, Granularity, choose_steps
@@ -135,9 +135,9 @@ def worth(space: SearchSpace, genomes: Ints, objectives: Sequence[Objective]) ->
 def _unreachable_error(space: SearchSpace, constraints: Constraints) -> ConstraintUnreachableError:
     floor = space.kept(np.zeros((1, len(space.choices)), np.int64))[0]
     reachable = constraints.reached(space, floor)
-    asked = ", ".join(f"--{name}-drop {drop:g}" for name, drop in constraints.drops.items())
+    asked = ", ".join(f"--{name}-drop {drop:g}" for name, drop in constraints.asked.items())
     # Rounded down: a bound must not look as if it could be asked for.
-    bounds = ", ".join(f"{name} {math.floor(1e4 * reachable[name]) / 100:.2f} %" for name in CONSTRAINTS)
+    bounds = ", ".join(f"{name} {math.floor(1e4 * reach) / 100:.2f} %" for name, reach in reachable.items())
     finer = "use a finer --granularity, " if max(space.steps, default=1) > 1 else ""
     return ConstraintUnreachableError(
         f"{asked} cannot be reached: the largest drops are {bounds}; ask for less, {finer}see what is frozen with 'nasopt explain', "

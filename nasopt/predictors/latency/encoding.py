@@ -8,7 +8,7 @@ lengths of axes, so the measures of a whole population are filled from tables an
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +66,7 @@ LARGE = 9
 MILLION = 1e6
 
 
-def class_of(graph: Graph, node: Node, stored: Set[str]) -> str | None:
+def class_of(graph: Graph, node: Node, stored: AbstractSet[str]) -> str | None:
     """The class of a node; None where it does nothing at run time.
 
     Args:
@@ -85,7 +85,7 @@ def class_of(graph: Graph, node: Node, stored: Set[str]) -> str | None:
     return OF_OPERATOR.get(node.op, "other")
 
 
-def stored_values(graph: Graph) -> Set[str]:
+def stored_values(graph: Graph) -> AbstractSet[str]:
     """Weights, constants, and what is computed of these alone: a runtime does that once, when it loads the network."""
     stored = {*graph.weights, *graph.constants}
     for node in graph.nodes:
@@ -215,7 +215,7 @@ def _shape(graph: Graph, node: Node) -> tuple[object, ...]:
     return (*images, kernel)
 
 
-def _channel_axes(graph: Graph, node: Node, stored: Set[str]) -> list[tuple[str, int]]:
+def _channel_axes(graph: Graph, node: Node, stored: AbstractSet[str]) -> list[tuple[str, int]]:
     """Axes of a layer's weight: channels out, channels in (the first alone of depthwise convolutions and those that read an image)."""
     if node.domain or node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return []
@@ -232,5 +232,5 @@ def _channel_axes(graph: Graph, node: Node, stored: Set[str]) -> list[tuple[str,
             out, into = (0, 1) if node.attrs.get("transB", 0) else (1, 0)
         case _:
             out, into = len(shape) - 1, len(shape) - 2
-    one_sided = node.op == "Conv" and (shape[1] == 1 or shape[1] <= FEW and int(node.attrs.get("group", 1)) == 1)
+    one_sided = node.op == "Conv" and (shape[1] == 1 or (shape[1] <= FEW and int(node.attrs.get("group", 1)) == 1))
     return [(weight, out)] if one_sided else [(weight, out), (weight, into)]
