@@ -342,6 +342,7 @@ BOARD = replace(
 )
 CALIBRATED = Calibrated(BOARD, Path("devices/board.json"), 61.5)
 SHOWN_DEVICE = DeviceDetail(LAPTOP, Path("devices/laptop.json"), {"nasopt": ("0.1.0", "0.2.0"), "onnxruntime": ("1.32.0", "")})
+SHOWN_BOARD = DeviceDetail(BOARD, Path("devices/board.json"), {})
 DEVICES = DevicesResult(
     Path("devices"), (BOARD, LAPTOP), {"onnxruntime": True, "openvino": False, "command": True}, ("devices/x.json: is no calibration",)
 )

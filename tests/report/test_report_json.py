@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nasopt.report import json as documents
 from nasopt.report import devices, predictors, reproduction, spaces, tables
+from nasopt.report import json as documents
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
@@ -39,7 +39,7 @@ BODIES = {
     "train-aiop-reproduce": [reproduction.reproduce_json(examples.REPRODUCED)],
     "device-calibrate": [devices.calibrate_json(examples.CALIBRATED)],
     "device-list": [devices.list_json(one) for one in (examples.DEVICES, examples.NO_DEVICES)],
-    "device-show": [devices.show_json(examples.SHOWN_DEVICE)],
+    "device-show": [devices.show_json(one) for one in (examples.SHOWN_DEVICE, examples.SHOWN_BOARD)],
     "spaces-list": [spaces.list_json(examples.SPACES)],
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],
