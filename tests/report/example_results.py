@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from nasopt.device_results import Calibrated, Calibration, Device, DeviceDetail, DevicesResult, FailedNetwork, NetworkLatency
 from nasopt.drawings import Box, Drawing
 from nasopt.predictor_results import (
     Agreement,
@@ -256,6 +257,7 @@ DIFF = DiffResult(
 )
 BENCH = BenchResult(Path("small.onnx"), LATENCY.after, 1, 50, "onnxruntime", Path("net.onnx"), LATENCY.before)
 BENCH_ALONE = replace(BENCH, against=None, against_latency=None)
+BENCH_BOARD = replace(BENCH_ALONE, engine="command", device="board")
 DOCTOR = DoctorResult({"nasopt": "0.1.0", "onnx": "1.20.0"}, {"torch": True, "tf": False}, {"cpu": "2 cores"}, ())
 SICK = replace(DOCTOR, problems=("onnxruntime 1.10 is too old: pip install -U onnxruntime",))
 
@@ -323,3 +325,25 @@ REPRODUCED = ReproduceResult(
         for task in ("LSP", "OD") for method in ("GNN", "AIO-P") for way in ("zero-shot", "fine-tuned")
     ),
 )  # fmt: skip
+
+LAPTOP = Calibration(
+    Device("laptop", "onnxruntime", 2),
+    {"system": "Linux x86_64", "processor": "a CPU", "cores": "2", "nasopt": "0.1.0", "onnxruntime": "1.32.0"},
+    "2026-11-27T13:51:46+00:00",
+    (
+        NetworkLatency("nasbench_macro:22212220", 1.12, 1.06, 5.08, 437),
+        NetworkLatency("mnasnet:" + "e6_k3_l1_se0-" * 7, 15.6, 15.3, 16.0, 437),
+    ),
+)
+BOARD = replace(
+    LAPTOP,
+    device=Device("board", "command", 1, "ssh board ./bench {model}", 60.0),
+    failed=(FailedNetwork("fbnet:1_2", "--device-command 'ssh board ./bench {model}': ended with exit code 1"),),
+)
+CALIBRATED = Calibrated(BOARD, Path("devices/board.json"), 61.5)
+SHOWN_DEVICE = DeviceDetail(LAPTOP, Path("devices/laptop.json"), {"nasopt": ("0.1.0", "0.2.0"), "onnxruntime": ("1.32.0", "")})
+SHOWN_BOARD = DeviceDetail(BOARD, Path("devices/board.json"), {})
+DEVICES = DevicesResult(
+    Path("devices"), (BOARD, LAPTOP), {"onnxruntime": True, "openvino": False, "command": True}, ("devices/x.json: is no calibration",)
+)
+NO_DEVICES = DevicesResult(Path("devices"), (), {"onnxruntime": True})

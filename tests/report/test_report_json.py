@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nasopt.report import devices, predictors, reproduction, spaces, tables
 from nasopt.report import json as documents
-from nasopt.report import predictors, reproduction, spaces, tables
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
 
@@ -29,7 +29,7 @@ BODIES = {
         documents.verify(outcome, original=MODEL, result=RESULT, script=script)
         for outcome, script in ((examples.VERIFIED, SCRIPT), (examples.NOT_VERIFIED, None))
     ],
-    "bench": [documents.bench(examples.BENCH), documents.bench(examples.BENCH_ALONE)],
+    "bench": [documents.bench(examples.BENCH), documents.bench(examples.BENCH_ALONE), documents.bench(examples.BENCH_BOARD)],
     "doctor": [documents.doctor(examples.DOCTOR), documents.doctor(examples.SICK)],
     "draw": [documents.draw(examples.DRAWING, Path("net.svg"))],
     "predict": [predictors.predict_json(one) for one in (examples.PREDICTED, examples.UNLIKE)],
@@ -37,6 +37,9 @@ BODIES = {
     "predict-tasks": [predictors.tasks_json(examples.TASKS)],
     "train-aiop": [predictors.train_json(examples.TRAINED)],
     "train-aiop-reproduce": [reproduction.reproduce_json(examples.REPRODUCED)],
+    "device-calibrate": [devices.calibrate_json(examples.CALIBRATED)],
+    "device-list": [devices.list_json(one) for one in (examples.DEVICES, examples.NO_DEVICES)],
+    "device-show": [devices.show_json(one) for one in (examples.SHOWN_DEVICE, examples.SHOWN_BOARD)],
     "spaces-list": [spaces.list_json(examples.SPACES)],
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],

@@ -132,7 +132,7 @@ def resolve(
     """What a name means: a device that was calibrated, or else a back-end.
 
     Args:
-        name: of either; None is ONNX Runtime, or the command if there is one.
+        name: of either; None is ONNX Runtime as it stands, or the command if there is one, whatever was calibrated.
         threads: None for those of the device, or 1. A calibrated device has its own.
         command: of the back-end ``command``.
         timeout: of the command, in seconds.
@@ -141,8 +141,9 @@ def resolve(
         UsageError: the name is neither, its file is damaged, or the options contradict what was calibrated.
         MissingExtraError: its engine is not installed.
     """
-    name = name if name is not None else DEFAULT if command is None else COMMAND
-    if _NAME.fullmatch(name) and file_of(name).is_file():
+    if name is None:
+        name = DEFAULT if command is None else COMMAND
+    elif _NAME.fullmatch(name) and file_of(name).is_file():
         calibration = read(name)
         device = calibration.device
         asked = {

@@ -171,7 +171,7 @@ def test_temporary_files_go_when_it_is_closed(tmp_path: Path) -> None:
         ("pass", "ended with exit code 0 but printed nothing"),
         ("print('rubbish'); print()", "printed 'rubbish', which is no time"),
         ("print('-1 ms')", "printed '-1 ms', which is no time"),
-        ("import os; os.write(1, bytes(range(256)))", "which is no time"),
+        ("import os; os.write(1, bytes(range(32)) + bytes(range(128, 256)))", "which is no time"),
         ("print('x' * 3_000_000)", f"printed '{'x' * 80}', which is no time"),
     ],
 )
