@@ -137,7 +137,7 @@ class LatencyTable:
             full.append(bool(channels))
             values = [name for name in (*node.inputs, *node.outputs) if name in graph.shapes]
             moved.append([_size(forms, graph, name) for name in values if name not in stored])
-            weights.append([_size(forms, graph, name) for name in values if name in stored])
+            weights.append([_size(forms, graph, name) for name in values if name in stored and graph.is_float(name)])
             classes.append(CLASSES.index(kind))
             named.append(node.name)
             shape_of.append(shapes.setdefault((kind, *_shape(graph, node)), len(shapes)))
