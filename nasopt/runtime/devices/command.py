@@ -39,10 +39,10 @@ _SHOWN = 80
 
 _UNITS = {"s": 1e3, "sec": 1e3, "second": 1e3, "ms": 1.0, "msec": 1.0, "millisecond": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3}
 _UNITS |= {"usec": 1e-3, "microsecond": 1e-3, "ns": 1e-6, "nanosecond": 1e-6}
-# A number stands for itself: no part of a word (conv2d), of a version (1.2.3), of a date or a time of day, and no percentage.
+# A number stands for itself: no part of a word (conv2d, run-3), path, version (1.2.3), date or time of day, and no percentage.
 _NUMBER = re.compile(
-    r"(?<![\w.])(?<!\d[-:,/])(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
-    rf"(?:\s*(?P<unit>(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})s?)(?!\w)|(?!\w|\.\d|[-:,/]\d|\s*%))",
+    r"(?<![\w./])(?<!\w-)(?<!\d[:,])(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
+    rf"(?:\s*(?P<unit>(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})s?)(?!\w)|(?!\w|\.\d|/|-\w|[:,]\d|\s*%))",
     re.IGNORECASE,
 )
 

@@ -73,6 +73,9 @@ def refused(device: Command) -> str:
         ('1\n{"latency_ms": 2}\n{"latency_ms": 3}', 3),
         (json.dumps({"model": "x", "latency": {"median_ms": 4.5, "q1_ms": 4}, "runs": 50}, indent=2), 4.5),
         ('7.5\n{"fps": 30}', 7.5),
+        ("4.5 ms/iter\nsaved /tmp/run-3/29/30 as run-4, 50-fold", 4.5),
+        ("latency=4.5", 4.5),
+        ("(4.5)", 4.5),
         ("\r 1 %\r 50 %\r 4.5 ms\r\n", 4.5),
     ],
 )
@@ -96,6 +99,8 @@ def test_times(output: str, expected: float) -> None:
         "1e999",
         "90 %",
         "conv2d",
+        "/tmp/pytest-29/3/net.onnx",
+        "12-15 ms",
         '{"fps": 30}',
         '{"latency_ms": null}',
         '{"latency_ms": true}',
