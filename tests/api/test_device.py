@@ -28,7 +28,8 @@ def program(folder: Path, source: str) -> str:
     """A command that counts its calls, knows `graph` and `nodes`, and goes on with this source."""
     path = folder / "bench.py"
     path.write_text(
-        f"import onnx, sys\nopen({str(folder / 'calls')!r}, 'a').write('x')\ngraph = onnx.load(sys.argv[1]).graph\nnodes = len(graph.node)\n{source}",
+        f"import onnx, sys\n"
+        f"open({str(folder / 'calls')!r}, 'a').write('x')\ngraph = onnx.load(sys.argv[1]).graph\nnodes = len(graph.node)\n{source}",
         encoding="utf-8",
     )
     return f"{sys.executable} {path} {{model}}"

@@ -24,7 +24,7 @@ from nasopt.errors import DeviceError, UsageError
 from nasopt.graphs.binding import declared_shape
 from nasopt.graphs.model_file import read_model, write_model
 from nasopt.runtime.children import ended, last_line, run_child, tail
-from nasopt.runtime.devices.contract import Array, Opened
+from nasopt.runtime.devices.contract import Array, Opened, unsupported
 
 __all__ = ["Command", "parse"]
 
@@ -133,8 +133,7 @@ class Command:
         # A command learns of no sizes but those in the file.
         folder = tempfile.TemporaryDirectory(prefix="nasopt-")
         try:
-            proto = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
-            if isinstance(model, Path) and not _open_ended(proto):
+            if isinstance(model, Path) and not _open_ended(_structure(model)):
                 return _Commanded(self, model.absolute(), folder)
             path = Path(folder.name, "model.onnx")
             write_model(_bound(read_model(model) if isinstance(model, Path) else model, inputs), path)
@@ -187,6 +186,14 @@ class _Commanded(Opened):
 
     def close(self) -> None:
         self.folder.cleanup()
+
+
+def _structure(path: Path) -> onnx.ModelProto:
+    """A model without the weights beside it."""
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # noqa: BLE001  protobuf's errors, and the system's
+        raise unsupported(path, "onnx", error) from None
 
 
 def _open_ended(model: onnx.ModelProto) -> bool:
