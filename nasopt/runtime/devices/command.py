@@ -41,7 +41,7 @@ _UNITS = {"s": 1e3, "sec": 1e3, "second": 1e3, "ms": 1.0, "msec": 1.0, "millisec
 _UNITS |= {"usec": 1e-3, "microsecond": 1e-3, "ns": 1e-6, "nanosecond": 1e-6}
 # A number stands for itself: no part of a word (conv2d, run-3), path, version (1.2.3), date or time of day, and no percentage.
 _NUMBER = re.compile(
-    r"(?<![\w./])(?<!\w-)(?<!\d[:,])(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
+    r"(?<![\w./])(?<!\w-)(?<!\d[:,])(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)"
     rf"(?:\s*(?P<unit>(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})s?)(?!\w)|(?!\w|\.\d|/|-\w|[:,]\d|\s*%))",
     re.IGNORECASE,
 )
@@ -91,7 +91,11 @@ def _told(value: object) -> Iterator[object]:
 def _positive(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and value > 0 else None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

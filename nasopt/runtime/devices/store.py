@@ -131,7 +131,7 @@ def read(name: str) -> Calibration:
 
 def stored() -> Iterator[tuple[Path, Calibration | UsageError]]:
     """Every file and what it holds, by name; of a damaged one, what is wrong."""
-    for path in sorted(folder().glob("*.json")):
+    for path in sorted(folder().glob("*.json"), key=lambda path: path.stem):
         try:
             yield path, _read(path)
         except UsageError as error:

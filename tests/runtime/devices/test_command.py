@@ -107,6 +107,9 @@ def test_times(output: str, expected: float) -> None:
         '{"latency_ms": "4"}',
         '{"latency_ms": NaN}',
         '{"latency_ms": -1}',
+        pytest.param(f'{{"latency_ms": {10**400}}}', id="more than any float"),
+        pytest.param("1" * 300_000 + "x", id="a word of digits"),
+        pytest.param("1" * 300_000, id="a number of digits"),
     ],
 )
 def test_what_is_no_time(output: str) -> None:
