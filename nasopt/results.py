@@ -268,8 +268,7 @@ class Measured:
     steps: tuple[int, ...]
     """Granularities of its groups, in channels."""
     predicted: float | None
-    """Its damage as the surrogate saw it when it was chosen for measurement: an estimate of `divergence`, or of what `metric` loses.
-    None where nothing had been measured yet in that currency."""
+    """Its damage as the surrogate saw it before: an estimate of `divergence`, or of what `metric` loses; None where it knew nothing yet."""
     divergence: float | None
     """Squared error of its outputs over their variance, on inputs that were held out; None where there were none."""
     metric: float | None
@@ -394,8 +393,7 @@ class BenchResult:
     engine: str
     against: Path | None = None
     against_latency: LatencyStats | None = None
-    device: str = "onnxruntime"
-    """What the user calls it: the name of a calibrated device, or of a back-end."""
+    device: str = "onnxruntime"  # as the user calls it: a calibrated device, or a back-end
 
 
 @dataclass(frozen=True, slots=True)

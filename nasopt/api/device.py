@@ -68,6 +68,7 @@ def calibrate(
     path = store.file_of(name)
     if path.exists() and not force:
         raise UsageError(f"{path}: device '{name}' is calibrated already; --force does it anew")
+    store.check_folder()
     report = progress or (lambda _stage, _share, _detail: None)
     names = calibration_networks()[:networks]
     begun = perf_counter()

@@ -24,7 +24,7 @@ from nasopt.errors import DeviceError, UsageError
 from nasopt.graphs.binding import declared_shape
 from nasopt.graphs.model_file import read_model, write_model
 from nasopt.runtime.children import ended, last_line, run_child, tail
-from nasopt.runtime.devices.contract import Array, Opened
+from nasopt.runtime.devices.contract import Array, Opened, unsupported
 
 __all__ = ["Command", "parse"]
 
@@ -39,10 +39,10 @@ _SHOWN = 80
 
 _UNITS = {"s": 1e3, "sec": 1e3, "second": 1e3, "ms": 1.0, "msec": 1.0, "millisecond": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3}
 _UNITS |= {"usec": 1e-3, "microsecond": 1e-3, "ns": 1e-6, "nanosecond": 1e-6}
-# A number stands for itself: no part of a word (conv2d), of a version (1.2.3), of a date or a time of day, and no percentage.
+# A number stands for itself: no part of a word (conv2d, run-3), path, version (1.2.3), date or time of day, and no percentage.
 _NUMBER = re.compile(
-    r"(?<![\w.])(?<!\d[-:,/])(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
-    rf"(?:\s*(?P<unit>(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})s?)(?!\w)|(?!\w|\.\d|[-:,/]\d|\s*%))",
+    r"(?<![\w./])(?<!\w-)(?<!\d[:,])(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)"
+    rf"(?:\s*(?P<unit>(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})s?)(?!\w)|(?!\w|\.\d|/|-\w|[:,]\d|\s*%))",
     re.IGNORECASE,
 )
 
@@ -91,7 +91,11 @@ def _told(value: object) -> Iterator[object]:
 def _positive(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and value > 0 else None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +137,7 @@ class Command:
         # A command learns of no sizes but those in the file.
         folder = tempfile.TemporaryDirectory(prefix="nasopt-")
         try:
-            proto = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
-            if isinstance(model, Path) and not _open_ended(proto):
+            if isinstance(model, Path) and not _open_ended(_structure(model)):
                 return _Commanded(self, model.absolute(), folder)
             path = Path(folder.name, "model.onnx")
             write_model(_bound(read_model(model) if isinstance(model, Path) else model, inputs), path)
@@ -187,6 +190,14 @@ class _Commanded(Opened):
 
     def close(self) -> None:
         self.folder.cleanup()
+
+
+def _structure(path: Path) -> onnx.ModelProto:
+    """A model without the weights beside it."""
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # noqa: BLE001  protobuf's errors, and the system's
+        raise unsupported(path, "onnx", error) from None
 
 
 def _open_ended(model: onnx.ModelProto) -> bool:

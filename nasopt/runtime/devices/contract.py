@@ -19,7 +19,7 @@ import onnx
 
 from nasopt.errors import DeviceError, ModelNotSupportedError, NasoptError
 
-__all__ = ["FEWEST", "MOST", "SURVIVABLE", "WARM_UP", "Array", "Backend", "InProcess", "Opened", "as_bytes", "origin_of", "unsupported"]
+__all__ = ["FEWEST", "MOST", "SURVIVABLE", "WARM_UP", "Array", "Backend", "InProcess", "Opened", "origin_of", "unsupported"]
 
 Array = np.ndarray[Any, Any]
 
@@ -145,18 +145,6 @@ class InProcess(Opened):
 def origin_of(model: onnx.ModelProto | Path) -> str:
     """What error messages call a network."""
     return "model" if isinstance(model, onnx.ModelProto) else str(model)
-
-
-def as_bytes(model: onnx.ModelProto) -> bytes:
-    """A network as engines read it from memory.
-
-    Raises:
-        ModelNotSupportedError: it is larger than a message may be.
-    """
-    try:
-        return bytes(model.SerializeToString())
-    except ValueError:
-        raise ModelNotSupportedError("model: larger than 2 GB, which engines read from a file only") from None
 
 
 def unsupported(model: onnx.ModelProto | Path, engine: str, error: Exception) -> ModelNotSupportedError:

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from nasopt.errors import DeviceError, MissingExtraError
-from nasopt.runtime.devices.contract import FEWEST, MOST, WARM_UP, Array, InProcess, Opened, as_bytes, origin_of, unsupported
+from nasopt.runtime.devices.contract import FEWEST, MOST, WARM_UP, Array, InProcess, Opened, origin_of, unsupported
 
 __all__ = ["OpenVino"]
 
@@ -44,8 +44,9 @@ class OpenVino:
         if self.bf16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("openvino-bf16: this CPU does not compute in bfloat16; use openvino")
         try:
-            read = core.read_model(str(model)) if isinstance(model, Path) else core.read_model(model=as_bytes(model))
-            read.reshape({name: list(array.shape) for name, array in inputs.items()})
+            read = core.read_model(str(model)) if isinstance(model, Path) else core.read_model(model=model.SerializeToString())
+            if read.is_dynamic():
+                read.reshape({name: list(array.shape) for name, array in inputs.items()})
             compiled = core.compile_model(
                 read,
                 "CPU",
@@ -58,7 +59,7 @@ class OpenVino:
                 },
             )
             request = compiled.create_infer_request()
-        except RuntimeError as error:
+        except Exception as error:  # noqa: BLE001  OpenVINO's errors have no common base
             raise unsupported(model, "OpenVINO", error) from None
         feed = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
 

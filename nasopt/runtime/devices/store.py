@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
@@ -25,6 +26,7 @@ __all__ = [
     "Calibration",
     "Device",
     "Resolved",
+    "check_folder",
     "check_name",
     "file_of",
     "folder",
@@ -81,6 +83,21 @@ def file_of(name: str) -> Path:
     return folder() / f"{name}.json"
 
 
+def check_folder() -> None:
+    """Fails before any work is done where a calibration could not be kept in the end.
+
+    Raises:
+        UsageError: the folder cannot be written, or cannot be made.
+    """
+    there = folder().absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        tempfile.TemporaryFile(dir=there).close()  # rights alone do not tell
+    except OSError as error:
+        raise UsageError(f"{folder()}: cannot be written ({error.strerror}); $NASOPT_DEVICES names another folder") from None
+
+
 def write(calibration: Calibration) -> Path:
     """Keeps a calibration, in place of an earlier one of this device.
 
@@ -114,7 +131,7 @@ def read(name: str) -> Calibration:
 
 def stored() -> Iterator[tuple[Path, Calibration | UsageError]]:
     """Every file and what it holds, by name; of a damaged one, what is wrong."""
-    for path in sorted(folder().glob("*.json")):
+    for path in sorted(folder().glob("*.json"), key=lambda path: path.stem):
         try:
             yield path, _read(path)
         except UsageError as error:

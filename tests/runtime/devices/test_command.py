@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasopt.errors import DeviceError
+from nasopt.errors import DeviceError, ModelNotSupportedError
 from nasopt.runtime import latency
 from nasopt.runtime.devices.command import Command, parse
 from nasopt.runtime.devices.registry import backend
@@ -73,6 +73,9 @@ def refused(device: Command) -> str:
         ('1\n{"latency_ms": 2}\n{"latency_ms": 3}', 3),
         (json.dumps({"model": "x", "latency": {"median_ms": 4.5, "q1_ms": 4}, "runs": 50}, indent=2), 4.5),
         ('7.5\n{"fps": 30}', 7.5),
+        ("4.5 ms/iter\nsaved /home/run-3/29/30 as run-4, 50-fold", 4.5),
+        ("latency=4.5", 4.5),
+        ("(4.5)", 4.5),
         ("\r 1 %\r 50 %\r 4.5 ms\r\n", 4.5),
     ],
 )
@@ -96,12 +99,17 @@ def test_times(output: str, expected: float) -> None:
         "1e999",
         "90 %",
         "conv2d",
+        "at /home/me/run-29/3/net.onnx",
+        "12-15 ms",
         '{"fps": 30}',
         '{"latency_ms": null}',
         '{"latency_ms": true}',
         '{"latency_ms": "4"}',
         '{"latency_ms": NaN}',
         '{"latency_ms": -1}',
+        pytest.param(f'{{"latency_ms": {10**400}}}', id="more than any float"),
+        pytest.param("1" * 300_000 + "x", id="a word of digits"),
+        pytest.param("1" * 300_000, id="a number of digits"),
     ],
 )
 def test_what_is_no_time(output: str) -> None:
@@ -286,6 +294,13 @@ def test_a_slower_result_is_measured_again_and_the_engine_is_named(tmp_path: Pat
     found = latency.compare(chain(), build_wide(), INPUTS, backend=device, runs=3)
     assert (found.slower, found.runs, found.engine) == (True, 6, "command")
     assert found.ratio == pytest.approx(build_wide().ByteSize() / chain().ByteSize())
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelNotSupportedError, match="cannot load it"):
+        Command("true {model}").open(path, INPUTS)
 
 
 def test_a_program_that_vanishes_is_a_failure_of_the_device(tmp_path: Path) -> None:

@@ -142,7 +142,11 @@ def test_folders_that_cannot_be_used(folder: Path, monkeypatch: pytest.MonkeyPat
     folder.write_text("a file")
     with pytest.raises(UsageError, match="cannot be made"):
         store.write(LAPTOP)
+    with pytest.raises(UsageError, match=r"cannot be written \(Not a directory\); \$NASOPT_DEVICES"):
+        store.check_folder()
     folder.unlink()
+    store.check_folder()
+    assert not folder.exists()
     (folder / "laptop.json").mkdir(parents=True)
     with pytest.raises(UsageError, match="there is no device"):
         store.read("laptop")
