@@ -1,4 +1,4 @@
-"""Devices, their calibrations, and what the verbs about them return: frozen records, like `nasopt.results`. Times are milliseconds."""
+"""Devices, their calibrations, and latencies: frozen records, like `nasopt.results`. Times are milliseconds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Calibrated", "Calibration", "Device", "DeviceDetail", "DevicesResult", "FailedNetwork", "NetworkLatency"]
+__all__ = [
+    "BenchResult",
+    "Calibrated",
+    "Calibration",
+    "Device",
+    "DeviceDetail",
+    "DevicesResult",
+    "FailedNetwork",
+    "Latency",
+    "LatencyStats",
+    "NetworkLatency",
+    "PredictedLatency",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +109,61 @@ class DevicesResult:
     devices: tuple[Calibration, ...]
     backends: Mapping[str, bool]
     damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedLatency:
+    """What was predicted of a network before it was timed.
+
+    Attributes:
+        device: what it was to be timed on.
+        ms: the mean.
+        std: the deviation.
+        timings: of the network and its variants, that the prediction rests on.
+    """
+
+    device: str
+    ms: float
+    std: float
+    timings: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyStats:
+    """Milliseconds of one network over the timed runs."""
+
+    median_ms: float
+    q1_ms: float
+    q3_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Two networks timed in turns."""
+
+    before: LatencyStats
+    after: LatencyStats
+    threads: int
+    runs: int
+    engine: str = "onnxruntime"
+    slower: bool = False
+    """True where the result is slower by more than the spread of the measurement."""
+    predicted: PredictedLatency | None = None
+    """None where no latency was asked for."""
+
+    @property
+    def ratio(self) -> float:
+        """after / before, medians."""
+        return self.after.median_ms / self.before.median_ms
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    path: Path
+    latency: LatencyStats
+    threads: int
+    runs: int
+    engine: str
+    against: Path | None = None
+    against_latency: LatencyStats | None = None
+    device: str = "onnxruntime"  # as the user calls it: a calibrated device, or a back-end

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nasopt.device_results import BenchResult, Latency, LatencyStats
 from nasopt.drawings import Drawing
 from nasopt.predictor_results import Predicted
 
@@ -34,7 +35,6 @@ __all__ = [
     "LayerFit",
     "Measured",
     "NodeCost",
-    "PredictedLatency",
     "Repair",
     "Sample",
     "TensorInfo",
@@ -145,46 +145,6 @@ class ExplainResult:
     reachable_macs: int
     """MACs with every group cut to a single unit."""
     unknown_operators: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyStats:
-    """Milliseconds of one network over the timed runs."""
-
-    median_ms: float
-    q1_ms: float
-    q3_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedLatency:
-    """What was predicted of a network before it was timed."""
-
-    device: str
-    ms: float
-    std: float
-    timings: int
-    """Of the network's variants, that the prediction rests on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Two networks timed in turns."""
-
-    before: LatencyStats
-    after: LatencyStats
-    threads: int
-    runs: int
-    engine: str = "onnxruntime"
-    slower: bool = False
-    """True where the result is slower by more than the spread of the measurement."""
-    predicted: PredictedLatency | None = None
-    """None where no latency was asked for."""
-
-    @property
-    def ratio(self) -> float:
-        """after / before, medians."""
-        return self.after.median_ms / self.before.median_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,18 +342,6 @@ class DiffResult:
     after: Cost
     changes: tuple[LayerChange, ...]
     interface_equal: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BenchResult:
-    path: Path
-    latency: LatencyStats
-    threads: int
-    runs: int
-    engine: str
-    against: Path | None = None
-    against_latency: LatencyStats | None = None
-    device: str = "onnxruntime"  # as the user calls it: a calibrated device, or a back-end
 
 
 @dataclass(frozen=True, slots=True)

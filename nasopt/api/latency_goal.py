@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 
 from nasopt.api.request import Progress
+from nasopt.device_results import PredictedLatency
 from nasopt.errors import DeviceError, NasoptError, UsageError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Units
@@ -25,7 +26,7 @@ from nasopt.predictors.latency.bayes import Gaussian, adapted, summed
 from nasopt.predictors.latency.checkpoint import load_prior
 from nasopt.predictors.latency.encoding import LatencyTable, encode
 from nasopt.predictors.latency.predictor import LatencyPredictor
-from nasopt.results import Latency, PredictedLatency
+from nasopt.results import Latency
 from nasopt.runtime.devices.store import Resolved
 from nasopt.runtime.latency import compare, timings
 from nasopt.runtime.sessions import random_inputs

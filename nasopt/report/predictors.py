@@ -10,9 +10,9 @@ from nasopt.report.layout import columns, printable
 from nasopt.report.units import milliseconds
 
 if TYPE_CHECKING:
+    from nasopt.device_results import PredictedLatency
     from nasopt.predictor_results import Agreement, Predicted, PredictResult, ProxiesResult, TasksResult, TrainResult
     from nasopt.report.layout import Style
-    from nasopt.results import PredictedLatency
 
 __all__ = [
     "predict_json",

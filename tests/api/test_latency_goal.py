@@ -65,9 +65,7 @@ def saturating(graph: Graph) -> float:
 
 @pytest.mark.parametrize("drop", [0.1, 0.3])
 @pytest.mark.parametrize("truth", [roofline, saturating])
-def test_the_drop_is_measured_and_predicted(
-    monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path, truth: Truth, drop: float
-) -> None:
+def test_the_drop_is_measured_and_predicted(monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path, truth: Truth, drop: float) -> None:
     on(monkeypatch, truth)
     output = tmp_path / "small.onnx"
     result = nasopt.compress(data / "models/resnet20_cifar10_jpeg.onnx", output, latency_drop=drop, generations=15, compensate=False)

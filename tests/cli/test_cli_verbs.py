@@ -87,7 +87,8 @@ def test_compress_passes_every_option(nasopt, verbs):
         "--preserve *head* --preserve fc.* --granularity 8 --importance l1 --seed 5 --generations 9 --time-limit 1.5 --pareto front "
         "--best-effort --threads 2 --no-latency --no-simplify --fold-batchnorm --force --data cats.npy --preprocess p.json --data-limit 9 "
         "--no-compensate --finetune-steps 7 --finetune-epochs 2 --finetune-minutes .5 --augment flip --augment crop --checkpoint c.st "
-        "--labels l.npy --learn-labels --measure 4 --metric m.py:score --predictor cifar10 --predictor-weight .5"
+        "--labels l.npy --learn-labels --measure 4 --metric m.py:score --predictor cifar10 --predictor-weight .5 "
+        "--latency-drop 0.2 --device pi --device-command run"
     )
     assert nasopt(*line.split()).exit_code == 0
     args, options = verbs.calls["compress"]
@@ -97,6 +98,9 @@ def test_compress_passes_every_option(nasopt, verbs):
         "flops_drop": 0.13,
         "params_drop": 0.2,
         "memory_drop": 0.3,
+        "latency_drop": 0.2,
+        "device": "pi",
+        "device_command": "run",
         "input_shapes": {"a:b": (1, 3, 8, 8), "c": (2, 4)},
         "preserve": ("*head*", "fc.*"),
         "granularity": 8,
@@ -138,7 +142,7 @@ def test_compress_defaults_are_those_of_the_library(nasopt, verbs):
     assert (options["simplify"], options["fold_batchnorm"], options["measure_latency"]) == (True, False, True)
     assert (options["generations"], options["time_limit"], options["importance"], options["pareto"]) == (None, None, None, None)
     assert (options["data"], options["preprocess"], options["data_limit"], options["compensate"]) == (None, None, None, True)
-    assert (options["seed"], options["threads"], options["input_shapes"], options["preserve"]) == (0, 1, {}, ())
+    assert (options["seed"], options["threads"], options["input_shapes"], options["preserve"]) == (0, None, {}, ())
 
 
 def test_dry_run_needs_no_output(nasopt, verbs):

@@ -6,7 +6,16 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from nasopt.device_results import Calibrated, Calibration, Device, DeviceDetail, DevicesResult, FailedNetwork, NetworkLatency
+from nasopt.device_results import (
+    Calibrated,
+    Calibration,
+    Device,
+    DeviceDetail,
+    DevicesResult,
+    FailedNetwork,
+    NetworkLatency,
+    PredictedLatency,
+)
 from nasopt.drawings import Box, Drawing
 from nasopt.predictor_results import (
     Agreement,
@@ -191,6 +200,12 @@ DRY = replace(
     front=RESNET.front[:1],
 )
 SLOW = replace(RESNET, latency=SLOWER, repair=NO_GAIN)
+BUDGET = replace(
+    RESNET,
+    asked={"latency": 0.15},
+    drop={**RESNET.drop, "latency": 0.1555},
+    latency=replace(LATENCY, engine="openvino", predicted=PredictedLatency("laptop", 3.51, 0.08, 16)),
+)
 MISSED = replace(RESNET, asked={"flops": 0.9}, reached=False)
 
 _LONG = (

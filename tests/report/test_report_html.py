@@ -66,10 +66,10 @@ def poisoned(value: object) -> object:
     return value
 
 
-RESULTS = [examples.RESNET, examples.SHOWN, examples.DRY, examples.SLOW, examples.MISSED, examples.LONG]
+RESULTS = [examples.RESNET, examples.SHOWN, examples.DRY, examples.SLOW, examples.MISSED, examples.LONG, examples.BUDGET]
 
 
-@pytest.mark.parametrize("result", RESULTS, ids=["resnet", "shown", "dry", "slow", "missed", "long"])
+@pytest.mark.parametrize("result", RESULTS, ids=["resnet", "shown", "dry", "slow", "missed", "long", "budget"])
 def test_well_formed_and_self_contained(result):
     whole = page(result)
     assert whole.startswith("<!DOCTYPE html>")
@@ -132,6 +132,11 @@ def test_one_row_a_group_and_one_point_a_member_of_the_front(result):
 
 def test_what_went_wrong_is_said():
     assert "slower than the original" in Reader(page(examples.SLOW)).said
+
+
+def test_a_latency_budget_says_what_was_predicted() -> None:
+    said = Reader(page(examples.BUDGET)).said
+    assert "Predicted 3.51 ms +- 0.080 ms on laptop, from 16 timings of this network" in said
     assert "not reached" in Reader(page(examples.MISSED)).said
     assert "nothing was written" in Reader(page(examples.DRY)).said
     failed = replace(examples.RESNET, verification=examples.NOT_VERIFIED)

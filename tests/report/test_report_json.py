@@ -22,7 +22,7 @@ BODIES = {
     "error": [documents.failure("ConstraintUnreachableError", "no", {"flops": 0.4}), documents.failure("UsageError", "no", None)],
     "inspect": [documents.inspect(examples.INSPECT)],
     "explain": [documents.explain(examples.EXPLAIN)],
-    "compress": [documents.compress(result) for result in (examples.RESNET, examples.DRY, examples.SLOW, examples.LONG)],
+    "compress": [documents.compress(result) for result in (examples.RESNET, examples.DRY, examples.SLOW, examples.LONG, examples.BUDGET)],
     "apply": [documents.apply(SCRIPT, MODEL, ApplyResult(RESULT, structural)) for structural in (False, True)],
     "diff": [documents.diff(examples.DIFF)],
     "verify": [

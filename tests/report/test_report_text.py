@@ -123,6 +123,12 @@ def test_compress_shows_what_was_asked_and_what_came_of_it():
     assert all(note in said for note in examples.RESNET.notes)
 
 
+def test_compress_shows_a_latency_that_was_asked_for():
+    said = text.compress(examples.BUDGET, PLAIN)
+    assert "-15.6 %  asked -15.0 %; openvino, 1 thread, median of 50" in said
+    assert "predicted 3.51 ms +- 0.080 ms on laptop, from 16 timings of this network" in said
+
+
 def test_compress_without_cuts():
     whole = tuple(replace(group, channels_after=group.channels_before) for group in examples.RESNET.groups)
     assert "none of 30 groups of channels was cut" in text.compress(replace(examples.RESNET, groups=whole), PLAIN)

@@ -21,7 +21,8 @@ def networks(rng: np.random.Generator, count: int) -> np.ndarray:
 def devices(rng: np.random.Generator, count: int) -> np.ndarray:
     """Log weights that differ mostly in one direction: fast and slow devices."""
     usual, direction = np.linspace(-3, 1, NUMBERS), rng.standard_normal(NUMBERS)
-    return usual + rng.standard_normal((count, 1)) + rng.standard_normal((count, 1)) * direction + 0.1 * rng.standard_normal((count, NUMBERS))
+    speed, kind, own = (rng.standard_normal((count, width)) for width in (1, 1, NUMBERS))
+    return usual + speed + kind * direction + 0.1 * own
 
 
 def tasks_of(rng: np.random.Generator, thetas: np.ndarray, count: int, noise: float) -> list[tuple[np.ndarray, np.ndarray]]:
