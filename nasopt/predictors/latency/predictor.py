@@ -23,7 +23,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 SHAPE, LAYER = 0.3, 0.1
-"""Deviations of the logarithm of what layers of a shape take, and single layers (chosen on networks that no figure is about)."""
+"""Deviations of the logarithm of what layers of a shape take, and single layers: guesses, and twice or thrice as much is as good."""
 TOGETHER = 256
 """Candidates whose measures are held at once."""
 
