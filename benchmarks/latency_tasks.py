@@ -1,4 +1,4 @@
-"""The published few-shot tasks (Multi-Predict's Tables 1 to 4), by the predictor that `compress` uses: no search space, no network to train.
+"""Published few-shot tasks (Multi-Predict's Tables 1 to 4), by the predictor that `compress` uses: no search space, no training.
 
     python -m benchmarks.latency_tasks [--task nasbench201-default ...] [--seeds 5]
 
@@ -82,8 +82,8 @@ def main() -> None:
             devices = {device: round(float(np.mean([run[device][label]["srcc"] for run in runs])), 3) for device in runs[0]}
             flops = float(np.mean([row[label]["flops"] for run in runs for row in run.values()]))
             found[name][label] = {
-                "mean_srcc": [round(float(np.mean(means)), 4), round(float(np.std(means)), 4)], "devices": devices, "flops": round(flops, 3),
-                "median_error": round(float(np.median([row[label]["median_error"] for run in runs for row in run.values()])), 4),
+                "mean_srcc": [round(float(np.mean(means)), 4), round(float(np.std(means)), 4)], "devices": devices,
+                "flops": round(flops, 3), "median_error": round(float(np.median([row[label]["median_error"] for run in runs for row in run.values()])), 4),
             }  # fmt: skip
     print(document({"tasks": found}))
 
