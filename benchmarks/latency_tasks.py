@@ -81,9 +81,10 @@ def main() -> None:
             means = [float(np.mean([row[label]["srcc"] for row in run.values()])) for run in runs]
             devices = {device: round(float(np.mean([run[device][label]["srcc"] for run in runs])), 3) for device in runs[0]}
             flops = float(np.mean([row[label]["flops"] for run in runs for row in run.values()]))
+            errors = [row[label]["median_error"] for run in runs for row in run.values()]
             found[name][label] = {
                 "mean_srcc": [round(float(np.mean(means)), 4), round(float(np.std(means)), 4)], "devices": devices,
-                "flops": round(flops, 3), "median_error": round(float(np.median([row[label]["median_error"] for run in runs for row in run.values()])), 4),
+                "flops": round(flops, 3), "median_error": round(float(np.median(errors)), 4),
             }  # fmt: skip
     print(document({"tasks": found}))
 
