@@ -99,6 +99,7 @@ TASKS = {
         task: Task(
             f"Taskonomy as TransNAS-Bench-101 trains: {about} (validation)",
             tuple(Source(f"transnasbench101_{kind}", f"valid_{task}", {"task": task}) for kind in ("micro", "macro")),
+            Ensemble(steps=3000),
         )
         for task, about in TRANSNAS.items()
     },
