@@ -26,6 +26,8 @@ Forward = Callable[[Floats], tuple[Floats, Floats]]
 
 TINY = 1e-300
 STEPS, HALVINGS, ENOUGH = 50, 12, 1e-6
+DOUBT = 1.0
+"""How many devices the belief to begin with counts as in the covariance (an inverse Wishart prior): few devices leave doubt."""
 NOISES = np.geomspace(0.005, 0.64, 15)
 """Deviations that are tried."""
 
@@ -132,7 +134,8 @@ def learned_prior(
         noises = [_noise(one, *task, least) for one, task in zip(found, tasks, strict=True)]
         means = np.stack([one.mean for one in found])
         mean = means.mean(axis=0)
-        covariance = np.mean([one.covariance for one in found], axis=0) + (means - mean).T @ (means - mean) / len(found)
+        spread = np.sum([one.covariance for one in found], axis=0) + (means - mean).T @ (means - mean)
+        covariance = (spread + DOUBT * start.covariance) / (len(found) + DOUBT)
         prior = Gaussian(mean, covariance, float(np.median(noises)), float(np.log(noises).std()))
     return prior, [replace(one, noise=noise) for one, noise in zip(found, noises, strict=True)]
 
