@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,15 @@ def believed(device: str, *, calibration: bool) -> dict[str, Any]:
     return known
 
 
+def pace(predictor: LatencyPredictor, kept: Ints) -> float:
+    """Microseconds of processor time a candidate, in a population of a thousand."""
+    population = np.tile(kept, (5, 1))[:1000]
+    predictor.milliseconds(population)
+    begun = process_time()
+    predictor.milliseconds(population)
+    return 1e6 * (process_time() - begun) / len(population)
+
+
 def baselines(one: Subject, table: LatencyTable, ms: Values, train: Ints, test: Ints) -> dict[str, Row]:
     """Regressions on the same timings; relative errors are what they minimise."""
     encodings = table.encodings(one.kept)
@@ -83,6 +93,7 @@ def judged(name: str, device: str, beliefs: dict[str, Any]) -> Row:
     table = LatencyTable(one.graph, one.units)
     train, test = np.arange(ADAPT), np.arange(ADAPT, ADAPT + TEST)
     told: Row = {"ms": round(float(whole), 3), "again": round(float(np.median(np.abs(again / ms[ADAPT : ADAPT + AGAIN] - 1))), 4)}
+    told["us_a_candidate"] = round(pace(LatencyPredictor.of(table, load_prior()), one.kept), 1)
     told["range"] = [round(float(value), 2) for value in (ms[test].min() / whole, ms[test].max() / whole)]
     sizes = np.array([[len(group) for group in one.units.groups]], np.int64)
     for knowledge, belief in beliefs.items():
