@@ -3,9 +3,10 @@
     python -m benchmarks.multipredict_scratch [--part latency accuracy removal] [--seeds 3]
 
 `latency` (Figure 6): networks that are trained on a few latencies of the test device alone, by what they read: "Vec", proxies, latencies on
-the nine devices of pre-training (HWL), or HWL and Vec; mean over the six devices of NAS-Bench-201 Default. `accuracy` (Figure 8): validation
-accuracy on CIFAR-10 from a few labels by proxies, Vec, both, or a graph network on the cell (as BRP-NAS has). `removal` (Figure 15): the same
-from `KEPT` labels, proxies taken away one by one, the best (by their own correlation with the labels learned from) or the worst first.
+the nine devices of pre-training (HWL), or HWL and Vec; mean over the six devices of NAS-Bench-201 Default. `accuracy` (Figure 8):
+validation accuracy on CIFAR-10 from a few labels by proxies, Vec, both, or a graph network on the cell (as BRP-NAS has). `removal`
+(Figure 15): the same from `KEPT` labels, proxies taken away one by one, the best (by their own correlation with the labels learned from) or
+the worst first.
 
 Honest: scaling is fitted on architectures that are learned from; all others that have proxies are judged on. Spearman, means and deviations
 over seeds. Resumable: what was measured stays in $NASOPT_BENCH_CACHE.

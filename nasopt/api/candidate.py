@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass, replace
 
+import numpy as np
 import onnx
 
 from nasopt.api.latency_goal import FOLLOW_UPS
@@ -93,20 +94,38 @@ def find(
 ) -> Candidate:
     """Searches at a granularity, builds the answer with its inherited weights, verifies and times it.
 
-    An answer that turns out too slow has been learned from: the search is begun anew, a few times.
+    An answer that turns out too slow, or much faster than was asked for, has been learned from: the search is begun anew, a few times, and
+    of all answers that are fast enough the one that keeps most is taken.
 
     Raises:
         ConstraintUnreachableError: nothing satisfies the constraints, as predicted or as measured.
     """
-    goal, candidate = request.goal, None
-    for _try in range(1 if goal is None else 1 + FOLLOW_UPS):
-        allocation = search(request, space, constraints, granularity)
-        candidate = realise(request, original, allocation, first, measure=request.measure_latency)
-        if goal is None or not allocation.reached or (candidate.latency is not None and goal.reached(candidate.latency)):
-            return candidate
-    assert candidate is not None
-    assert goal is not None
-    return missed(request, constraints, candidate)
+    candidate = realise(request, original, search(request, space, constraints, granularity), first, measure=request.measure_latency)
+    goal = request.goal
+    if goal is None or not candidate.allocation.reached:
+        return candidate
+    tried = [candidate]
+    while len(tried) <= FOLLOW_UPS and not goal.met(tried[-1].latency):
+        try:
+            allocation = search(request, space, constraints, granularity)
+        except ConstraintUnreachableError:  # what was measured says that nothing is fast enough
+            break
+        if any(_same(allocation, one.allocation) for one in tried):
+            break
+        tried.append(realise(request, original, allocation, first, measure=request.measure_latency))
+    enough = [one for one in tried if goal.reached(one.latency)]
+    if enough:
+        return max(enough, key=lambda one: _kept(one.allocation))
+    return missed(request, constraints, min(tried, key=lambda one: np.inf if one.latency is None else one.latency.ratio))
+
+
+def _same(one: Allocation, other: Allocation) -> bool:
+    return bool((one.kept == other.kept).all())
+
+
+def _kept(allocation: Allocation) -> float:
+    """Share of saliency."""
+    return float(allocation.space.saliency(allocation.kept[None])[0])
 
 
 def missed(request: Request, constraints: Constraints, candidate: Candidate) -> Candidate:

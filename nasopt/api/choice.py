@@ -198,7 +198,7 @@ class MeasuredSearch:
             request.report("measure", len(self.tried) / self.most, f"latency of candidate {len(self.tried) + 1}")
             latency = timed(request, self.original, allocation, model)
         predicted = allocation.predicted if estimated else None
-        too_slow = request.goal is not None and latency is not None and not request.goal.reached(latency)
+        too_slow = request.goal is not None and not request.goal.reached(latency)
         self.tried.append(_Tried(allocation, mended, float(damage), metric, latency, predicted, too_slow))
         return self.tried[-1]
 

@@ -42,6 +42,8 @@ TIMED, FOLLOW_UPS = 15, 4
 """Variants that are timed before the search, and answers after it: with the network itself no more than 20 timings."""
 TOGETHER = 5
 """Variants in memory at once."""
+SLACK = 0.05
+"""An answer that takes less than what was asked for by such a share is worth another search."""
 SECONDS = 3.0
 """About how long as many are timed in turns with the original."""
 
@@ -154,9 +156,13 @@ class LatencyGoal:
             self.margin *= min(1.0, (1.0 - self.drop) / latency.ratio)
         return latency
 
-    def reached(self, latency: Latency) -> bool:
+    def reached(self, latency: Latency | None) -> bool:
         """Whether what was measured is what was asked for."""
-        return latency.ratio <= 1.0 - self.drop
+        return latency is not None and latency.ratio <= 1.0 - self.drop
+
+    def met(self, latency: Latency | None) -> bool:
+        """Whether it is, and not much more than that, which would cost what the network knows."""
+        return latency is not None and (1.0 - SLACK) * (1.0 - self.drop) <= latency.ratio <= 1.0 - self.drop
 
 
 def belief_about(resolved: Resolved) -> Gaussian:
