@@ -35,8 +35,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 SPACE, TASK = "nasbench201", "nasbench201-default"
 LATENCIES, LABELS, KEPT = (5, 10, 20, 40, 80), (25, 50, 100, 200, 400), 100
-EPOCHS, BATCH, RATE, GRAPH_RATE = 200, 16, 1e-3, 4e-4
-"""A graph network dies at the rate that suits dense ones; its own is the published code's."""
+EPOCHS, BATCH, RATE, GRAPH_RATE = 200, 16, 1e-3, 1e-4
+"""A graph network dies (all its answers are equal) at the rate that suits dense ones, and now and then at the published 4e-4."""
 
 
 @cache
