@@ -45,7 +45,8 @@ def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
     """
     while max(space.steps, default=1) > FAST_STEP:
         finer = space.at([max(FAST_STEP, step // 2) for step in space.steps])
-        worth = WORTH.get(max(space.steps), 1.0)
+        # Predicted milliseconds have the price of half vectors in them.
+        worth = 1.0 if constraints.latency is not None else WORTH.get(max(space.steps), 1.0)
         if not unreachable(space, constraints) and _lost(space, constraints) <= worth * _lost(finer, constraints):
             return space
         space = finer
