@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from nasopt.results import Latency
 from nasopt.runtime.devices.store import Resolved
 from nasopt.runtime.latency import compare, timings
 from nasopt.runtime.sessions import random_inputs
+from nasopt.search.constraints import Constraints
+from nasopt.search.descent import descend
 from nasopt.search.granularity import STEPS
 from nasopt.spaces.calibration_networks import build_network
 
@@ -40,6 +43,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 TIMED, FOLLOW_UPS = 15, 4
 """Variants that are timed before the search, and answers after it: with the network itself no more than 20 timings."""
+MOST = 0.6
+"""Share of MACs beyond which nothing is timed before the search."""
 TOGETHER = 5
 """Variants in memory at once."""
 SLACK = 0.05
@@ -104,7 +109,8 @@ class LatencyGoal:
             raise UsageError(f"--latency-drop {drop:g}: must lie between 0 and 1, both excluded (0.2 is 20 %)")
         units, rng = space.units, np.random.default_rng(seed)
         whole = np.array([len(group) for group in units.groups], np.int64)
-        kept = [whole, *(random_variant(units, rng) for _variant in range(TIMED))]
+        likely = _likely(space, drop)
+        kept = [whole, *likely, *(random_variant(units, rng) for _variant in range(TIMED - len(likely)))]
         inputs = random_inputs(original, seed)
         ratios, originals = [], []
         for begin in range(0, len(kept), TOGETHER):
@@ -163,6 +169,19 @@ class LatencyGoal:
     def met(self, latency: Latency | None) -> bool:
         """Whether it is, and not much more than that, which would cost what the network knows."""
         return latency is not None and (1.0 - SLACK) * (1.0 - self.drop) <= latency.ratio <= 1.0 - self.drop
+
+
+def _likely(space: SearchSpace, drop: float) -> list[Ints]:
+    """What a search might answer, by MACs: variants drawn at random say little of fine steps where the network can best spare channels."""
+    whole = space.kept((space.lengths - 1)[None])
+    base = {"flops": float(space.costs.macs(whole)[0])}
+    found: list[Ints] = []
+    for share, step in product((drop, min(2 * drop, MOST)), STEPS):
+        genome, _ = descend(finer := space.at([step] * len(space.steps)), Constraints({"flops": share}, base))
+        kept = finer.kept(genome[None])[0]
+        if not any((kept == other).all() for other in (whole[0], *found)):
+            found.append(kept)
+    return found
 
 
 def belief_about(resolved: Resolved) -> Gaussian:

@@ -43,10 +43,11 @@ def choose_steps(space: SearchSpace, constraints: Constraints) -> SearchSpace:
         space: the space at the target's step.
         constraints: what to reach.
     """
+    if constraints.latency is not None:  # predicted milliseconds have the price of half vectors in them
+        return refine_steps(space.at([min(step, FAST_STEP) for step in space.steps]), constraints)
     while max(space.steps, default=1) > FAST_STEP:
         finer = space.at([max(FAST_STEP, step // 2) for step in space.steps])
-        # Predicted milliseconds have the price of half vectors in them.
-        worth = 1.0 if constraints.latency is not None else WORTH.get(max(space.steps), 1.0)
+        worth = WORTH.get(max(space.steps), 1.0)
         if not unreachable(space, constraints) and _lost(space, constraints) <= worth * _lost(finer, constraints):
             return space
         space = finer
