@@ -133,6 +133,7 @@ class MeasuredSearch:
             try:
                 allocation = search(self.request, learnt.at(best.allocation.space.steps), self.constraints, None)
             except ConstraintUnreachableError:  # what was measured says that nothing is fast enough
+                stopped = "no gain"
                 break
             new = [kept for kept in allocation.shortlist if not self._known(kept)]
             if not new:

@@ -164,7 +164,7 @@ def compress(
         None if metric is None else read_metric(metric), measure_latency,
         generations is None, None, progress or _silent, resolved.backend,
     )  # fmt: skip
-    check_request(request, pareto, latency=latency_drop is not None, dry_run=dry_run, force=force)
+    check_request(request, pareto, latency_drop=latency_drop, dry_run=dry_run, force=force)
     judge = None if predictor is None else read_predictor(predictor)
 
     request.report("read", None, str(path))

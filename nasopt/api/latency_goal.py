@@ -17,7 +17,7 @@ import onnx
 
 from nasopt.api.request import Progress
 from nasopt.device_results import PredictedLatency
-from nasopt.errors import DeviceError, NasoptError, UsageError
+from nasopt.errors import DeviceError, NasoptError
 from nasopt.graphs.graph import Graph
 from nasopt.graphs.units import Units
 from nasopt.mutations.prune_channels import removal_of
@@ -72,18 +72,28 @@ class LatencyGoal:
         drop: relative drop to reach.
         resolved: the device.
         original: the network as it was read.
-        predictor: what is believed now.
+        start: what is believed before the network was timed.
         whole: ms of the original.
-        timed: how many timings the belief rests on.
+        kept: units kept per group of everything that was timed, once a variant.
+        timings: ms that each of them took.
     """
 
     drop: float
     resolved: Resolved
     original: Graph
-    predictor: LatencyPredictor
+    start: LatencyPredictor
     whole: float
-    timed: int
+    kept: list[Ints]
+    timings: list[float]
     margin: float = field(default=1.0, init=False)
+    predictor: LatencyPredictor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._learn()
+
+    def _learn(self) -> None:
+        """From all timings at once: a belief about noise that was learned twice would be too sure of itself."""
+        self.predictor = self.start.adapted(np.array(self.kept), np.array(self.timings))
 
     @classmethod
     def of(
@@ -101,12 +111,9 @@ class LatencyGoal:
             report: is told what happens.
 
         Raises:
-            UsageError: `drop` is not between 0 and 1.
-            DeviceError: the device fails on every variant.
+            DeviceError: the device fails on everything that the network can be pruned to.
             ModelNotSupportedError: the device does not run the network.
         """
-        if not 0.0 < drop < 1.0:
-            raise UsageError(f"--latency-drop {drop:g}: must lie between 0 and 1, both excluded (0.2 is 20 %)")
         units, rng = space.units, np.random.default_rng(seed)
         whole = np.array([len(group) for group in units.groups], np.int64)
         likely = _likely(space, drop)
@@ -127,12 +134,11 @@ class LatencyGoal:
             ratios += np.median(times[:, 1:] / times[:, :1], axis=0).tolist()
         measured = np.array(ratios)
         told = np.flatnonzero(np.isfinite(measured))
-        if not len(told):
+        if not any((kept[index] != whole).any() for index in told):
             raise DeviceError(f"device '{resolved.device.name}' runs {original.origin}, but nothing that it can be pruned to")
         ms = float(np.median(originals))
         predictor = LatencyPredictor.of(LatencyTable(prepared, units), belief_about(resolved))
-        predictor = predictor.adapted(np.array(kept)[told], ms * measured[told])
-        return cls(drop, resolved, original, predictor, ms, len(told))
+        return cls(drop, resolved, original, predictor, ms, [kept[index] for index in told], (ms * measured[told]).tolist())
 
     @property
     def bound(self) -> float:
@@ -154,10 +160,11 @@ class LatencyGoal:
         mean, deviation = (float(values[0]) for values in self.predictor.predict(kept[None]))
         latency = compare(self.original.model, model, random_inputs(self.original, seed), backend=self.resolved.backend)
         scale = latency.before.median_ms / self.whole  # the machine may have changed its pace since
-        told = PredictedLatency(self.resolved.device.name, mean * scale, deviation * scale, self.timed)
+        told = PredictedLatency(self.resolved.device.name, mean * scale, deviation * scale, len(self.timings))
         latency = replace(latency, predicted=told)
-        self.predictor = self.predictor.adapted(kept[None], np.array([latency.ratio * self.whole]))
-        self.timed += 1
+        self.kept.append(kept)
+        self.timings.append(latency.ratio * self.whole)
+        self._learn()
         if not self.reached(latency):
             self.margin *= min(1.0, (1.0 - self.drop) / latency.ratio)
         return latency

@@ -11,7 +11,7 @@ from nasopt.api.predicted import PredictedChange
 from nasopt.errors import UsageError
 from nasopt.files import check_writable
 from nasopt.runtime.metric import Metric
-from nasopt.search.constraints import Constraints
+from nasopt.search.constraints import LATENCY, Constraints
 from nasopt.search.granularity import Granularity
 
 if TYPE_CHECKING:
@@ -84,22 +84,22 @@ class Request:
     """A latency that is asked for."""
 
 
-def check_request(request: Request, pareto: Path | None, *, latency: bool, dry_run: bool, force: bool) -> None:
-    """Whether it can be done at all, as far as that shows without the model; `latency` is whether a drop of it is asked for.
+def check_request(request: Request, pareto: Path | None, *, latency_drop: float | None, dry_run: bool, force: bool) -> None:
+    """Whether it can be done at all, as far as that shows without the model.
 
     Raises:
         UsageError: it cannot.
     """
     path, output, script, drops, granularity = request.path, request.output, request.script, request.drops, request.granularity
-    if not drops and not latency:
+    if not drops and latency_drop is None:
         raise UsageError("nothing to reach: ask for a --flops-drop, --params-drop, --memory-drop or --latency-drop")
-    if latency and not request.measure_latency:
+    if latency_drop is not None and not request.measure_latency:
         raise UsageError("--latency-drop is reached by measurements: leave --no-latency out")
     if output is None and not dry_run:
         raise UsageError("nowhere to write: name the result (-o), or ask for a dry run")
     if granularity != "auto" and granularity < 1:
         raise UsageError(f"--granularity {granularity}: must be 'auto' or a positive number of channels")
-    Constraints(drops, {})  # checks that each drop lies between 0 and 1
+    Constraints({**drops, **({} if latency_drop is None else {LATENCY: latency_drop})}, {})  # checks that each drop lies between 0 and 1
     if request.finetune.checkpoint is not None:
         checkpoint = request.finetune.checkpoint
         if checkpoint.resolve() in {one.resolve() for one in (path, output, script, request.weights) if one is not None}:

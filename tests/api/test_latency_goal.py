@@ -87,7 +87,7 @@ def test_the_drop_is_measured_and_predicted(monkeypatch: pytest.MonkeyPatch, dat
 def test_an_answer_that_is_much_too_fast_is_not_the_last(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
     on(monkeypatch, roofline)
     known, first = LatencyGoal.milliseconds, 16
-    monkeypatch.setattr(LatencyGoal, "milliseconds", lambda goal, kept: known(goal, kept) * (1.3 if goal.timed <= first else 1.0))
+    monkeypatch.setattr(LatencyGoal, "milliseconds", lambda goal, kept: known(goal, kept) * (1.3 if len(goal.timings) <= first else 1.0))
     model = data / "models/resnet20_cifar10_jpeg.onnx"
     result = nasopt.compress(model, latency_drop=0.2, generations=10, dry_run=True, compensate=False)
     assert 0.2 <= result.drop["latency"] < 0.3  # 0.38 as the first prediction has it
@@ -146,7 +146,7 @@ def test_a_device_that_runs_nothing_ends_it(monkeypatch: pytest.MonkeyPatch, dat
         return 1.0
 
     on(monkeypatch, broken)
-    with pytest.raises((DeviceError, ConstraintUnreachableError)):
+    with pytest.raises(DeviceError, match="nothing that it can be pruned to"):
         nasopt.compress(data / "models/resnet20_cifar10_jpeg.onnx", tmp_path / "small.onnx", latency_drop=0.2, generations=5)
     on(monkeypatch, lambda _graph: broken(_graph) if totals(_graph).macs != whole else (_ for _ in ()).throw(DeviceError("no board")))
     with pytest.raises(DeviceError, match="no board"):

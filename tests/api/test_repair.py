@@ -239,7 +239,7 @@ def test_a_request_is_checked_before_anything_is_read(tmp_path: Path) -> None:
         best_effort=False, fold_batchnorm=False, threads=1, compensate=True, finetune=Finetune(), measure=None, metric=None,
         measure_latency=False, clock=False, predictor=None, report=lambda *told: None,
     )  # fmt: skip
-    check_request(sound, None, latency=False, dry_run=False, force=False)
+    check_request(sound, None, latency_drop=None, dry_run=False, force=False)
     refused = {
         "nothing to reach": replace(sound, drops={}),
         "nowhere to write": replace(sound, output=None),
@@ -249,14 +249,14 @@ def test_a_request_is_checked_before_anything_is_read(tmp_path: Path) -> None:
     }
     for reason, request in refused.items():
         with pytest.raises(UsageError, match=reason):
-            check_request(request, None, latency=False, dry_run=False, force=False)
+            check_request(request, None, latency_drop=None, dry_run=False, force=False)
     full = tmp_path / "full"
     full.mkdir()
-    check_request(sound, full, latency=False, dry_run=False, force=False)
+    check_request(sound, full, latency_drop=None, dry_run=False, force=False)
     (full / "file").touch()
     with pytest.raises(UsageError, match="no empty directory"):
-        check_request(sound, full, latency=False, dry_run=False, force=False)
-    check_request(sound, full, latency=False, dry_run=False, force=True)
+        check_request(sound, full, latency_drop=None, dry_run=False, force=False)
+    check_request(sound, full, latency_drop=None, dry_run=False, force=True)
 
 
 @pytest.mark.parametrize("option", [{"preprocess": "{}"}, {"data_limit": 10}])
