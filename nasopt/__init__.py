@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "verify"})
+_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "search", "verify"})
 _HOMES = dict.fromkeys(("PredictResult", "Predicted", "ProxiesResult"), "nasopt.predictor_results")
+_HOMES |= dict.fromkeys(("FoundArchitecture", "SearchResult"), "nasopt.search_results")
 
 __all__ = [
     "Answer",
@@ -28,6 +29,7 @@ __all__ = [
     "DoctorResult",
     "DrawResult",
     "ExplainResult",
+    "FoundArchitecture",
     "FrontPoint",
     "FrozenGroup",
     "Group",
@@ -48,6 +50,7 @@ __all__ = [
     "ProxiesResult",
     "Repair",
     "Sample",
+    "SearchResult",
     "TensorInfo",
     "UsageError",
     "VerificationError",
@@ -62,6 +65,7 @@ __all__ = [
     "inspect",
     "predict",
     "proxies",
+    "search",
     "verify",
 ]
 
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
     from nasopt.api.inspect import inspect
     from nasopt.api.predict import predict
     from nasopt.api.proxies import proxies
+    from nasopt.api.search import search
     from nasopt.api.verify import verify
     from nasopt.errors import (
         ConstraintUnreachableError,
@@ -115,6 +120,7 @@ if TYPE_CHECKING:
         TensorInfo,
         VerifyResult,
     )
+    from nasopt.search_results import FoundArchitecture, SearchResult
 
 
 def __getattr__(name: str) -> Any:

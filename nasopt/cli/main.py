@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "VERBS", "application", "main"]
 
-VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "predict", "proxies", "doctor")
-GROUPS = ("spaces", "tables", "train", "device")
+VERBS = ("compress", "inspect", "explain", "apply", "diff", "verify", "bench", "draw", "predict", "proxies", "search", "doctor")
+GROUPS = ("spaces", "tables", "train", "device", "runs")
 """Commands that have verbs of their own."""
 
 

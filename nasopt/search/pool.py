@@ -15,7 +15,7 @@ from nasopt.spaces.registry import get_space
 from nasopt.spaces.space import Genes, Space
 from nasopt.spaces.tables.query import join
 
-__all__ = ["PREDICTORS", "Goal", "Pool", "read_pool"]
+__all__ = ["ACCURACIES", "PREDICTORS", "PROXIES", "Goal", "Pool", "goals_of", "read_pool"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -128,9 +128,7 @@ def read_pool(space: str, task: str, objectives: Sequence[str] = ("accuracy",), 
     """
     if predictor not in PREDICTORS:
         raise UsageError(f"there is no predictor '{predictor}' (predictors: {', '.join(PREDICTORS)})")
-    goals = [_goal(space, task, objective) for objective in objectives]
-    if len({goal.metric for goal in goals}) < len(goals):
-        raise UsageError(f"objectives {', '.join(objectives)}: each has to be another figure")
+    goals = goals_of(space, task, objectives)
     test = ACCURACIES.get((space, task), ("", None))[1]
     metrics = [goal.metric for goal in goals]
     found = join(space, metrics)
@@ -158,6 +156,18 @@ def read_pool(space: str, task: str, objectives: Sequence[str] = ("accuracy",), 
         tuple(read if goal.accuracy else vectors for goal in goals),
         found.left_out + (len({known.key(one) for one in genes} - {known.key(genes[row]) for row in kept})),
     )  # fmt: skip
+
+
+def goals_of(space: str, task: str, objectives: Sequence[str]) -> tuple[Goal, ...]:
+    """What names of objectives mean; their units are known when the tables have been read.
+
+    Raises:
+        UsageError: one means nothing, or two mean the same.
+    """
+    goals = tuple(_goal(space, task, objective) for objective in objectives)
+    if len({goal.metric for goal in goals}) < len(goals):
+        raise UsageError(f"objectives {', '.join(objectives)}: each has to be another figure")
+    return goals
 
 
 def _goal(space: str, task: str, objective: str) -> Goal:

@@ -126,14 +126,21 @@ def _along_the_front(
 
 
 def _children(
-    pool: Pool, known: Sequence[int], losses: Floats, count: int, rng: np.random.Generator, parent: Callable[[], int], *, mixed: bool = False
+    pool: Pool,
+    known: Sequence[int],
+    losses: Floats,
+    count: int,
+    rng: np.random.Generator,
+    parent: Callable[[], int],
+    *,
+    mixed: bool = False,
 ) -> list[int]:
     found: list[int] = []
     for _try in range(TRIES * count):
         genes = pool.genes[known[parent()]]
         if mixed:
             other = pool.genes[known[parent()]]
-            swapped = tuple(two if rng.random() < 0.5 else one for one, two in zip(genes, other, strict=True))  # noqa: PLR2004 - a coin
+            swapped = tuple(two if rng.random() < 0.5 else one for one, two in zip(genes, other, strict=True))
             genes = pool.space.canonical(swapped) if pool.space.valid(swapped) else genes
         row = pool.rows.get(pool.space.mutate(genes, rng))
         if row is not None and row not in known and row not in found:
