@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "search", "verify"})
+_VERBS = frozenset({"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "verify"})
 _HOMES = dict.fromkeys(("PredictResult", "Predicted", "ProxiesResult"), "nasopt.predictor_results")
-_HOMES |= dict.fromkeys(("FoundArchitecture", "SearchResult"), "nasopt.search_results")
 
 __all__ = [
     "Answer",
@@ -29,7 +28,6 @@ __all__ = [
     "DoctorResult",
     "DrawResult",
     "ExplainResult",
-    "FoundArchitecture",
     "FrontPoint",
     "FrozenGroup",
     "Group",
@@ -50,7 +48,6 @@ __all__ = [
     "ProxiesResult",
     "Repair",
     "Sample",
-    "SearchResult",
     "TensorInfo",
     "UsageError",
     "VerificationError",
@@ -65,7 +62,6 @@ __all__ = [
     "inspect",
     "predict",
     "proxies",
-    "search",
     "verify",
 ]
 
@@ -80,7 +76,6 @@ if TYPE_CHECKING:
     from nasopt.api.inspect import inspect
     from nasopt.api.predict import predict
     from nasopt.api.proxies import proxies
-    from nasopt.api.search import search
     from nasopt.api.verify import verify
     from nasopt.errors import (
         ConstraintUnreachableError,
@@ -120,7 +115,6 @@ if TYPE_CHECKING:
         TensorInfo,
         VerifyResult,
     )
-    from nasopt.search_results import FoundArchitecture, SearchResult
 
 
 def __getattr__(name: str) -> Any:

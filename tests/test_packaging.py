@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nasopt"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"matplotlib", "numpy", "onnx", "onnx_ir", "onnxruntime", "pymoo", "ray", "scipy", "tensorflow", "torch", "torch_geometric"}
-VERBS = {"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "search", "verify"}
+VERBS = {"apply", "bench", "compress", "diff", "doctor", "draw", "explain", "inspect", "predict", "proxies", "verify"}
 
 # docs/architecture.md, "Imports run one way": what each room may import, besides itself and the modules at the top.
 MAY_IMPORT = {

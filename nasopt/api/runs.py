@@ -10,9 +10,9 @@ import numpy as np
 
 from nasopt.api.search import found_among, objectives_of
 from nasopt.errors import UsageError
-from nasopt.search.pool import Goal, goals_of
-from nasopt.search.run_state import Answer, read_run
-from nasopt.search_results import RunDetail, RunsResult, RunSummary
+from nasopt.search.pool import goals_of
+from nasopt.search.run_state import read_run
+from nasopt.search_results import FoundArchitecture, RunDetail, RunsResult, RunSummary
 
 __all__ = ["list_runs", "show_run", "table_of", "watch_run"]
 
@@ -47,12 +47,14 @@ def show_run(path: str | Path) -> RunDetail:
     path = Path(path)
     told, answers = read_run(path)
     settings = told["settings"]
-    goals = _goals(settings)
+    goals = goals_of(settings["space"], settings["task"], settings["objectives"])
     summary = RunSummary(
         path, told["state"], settings["space"], settings["task"], settings["strategy"], settings["seed"], len(answers), settings["samples"],
         f"{answers[-1].at.replace(' ', 'T')}Z" if answers else None,
     )  # fmt: skip
-    best, front, history = None, (), list[tuple[int, float]]()
+    best: FoundArchitecture | None = None
+    front: tuple[FoundArchitecture, ...] = ()
+    history: list[tuple[int, float]] = []
     if answers:
         values = np.array([one.answer for one in answers], np.float64)
         best, front = found_among([one.question for one in answers], values, goals)
@@ -71,18 +73,14 @@ def table_of(path: str | Path) -> list[dict[str, object]]:
     return [{"number": one.number + 1, "at": one.at, "arch": one.question, **dict(zip(names, one.answer, strict=True))} for one in answers]
 
 
-def watch_run(path: str | Path, seconds: float = SECONDS) -> Iterator[tuple[Answer, int]]:
-    """Evaluations as they come, with how many there will be, until the run is done."""
+def watch_run(path: str | Path, seconds: float = SECONDS) -> Iterator[tuple[int, int, str, list[float]]]:
+    """Evaluations as they come, until the run is done: number, how many there will be, architecture, values."""
     seen = 0
     while True:
         told, answers = read_run(Path(path))
         for one in answers[seen:]:
-            yield one, told["settings"]["samples"]
+            yield one.number + 1, told["settings"]["samples"], one.question, one.answer
         seen = len(answers)
         if told["state"] == "done":
             return
         sleep(seconds)
-
-
-def _goals(settings: dict) -> tuple[Goal, ...]:  # type: ignore[type-arg]  # JSON
-    return goals_of(settings["space"], settings["task"], settings["objectives"])

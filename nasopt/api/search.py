@@ -40,13 +40,13 @@ def search(
 ) -> SearchResult:
     """Searches a space for the best architectures, asking for as few of them as possible.
 
-    The search sees validation accuracies and costs of the architectures that it asks for, and test accuracies of none: these are for the record.
+    The search sees validation accuracies and costs of the architectures that it asks for. Test accuracies are for the record.
 
     Args:
         space: of `nasopt.spaces`, with tables.
         task: of the accuracies; the first that the tables have if left out.
         objectives: ``accuracy`` (if left out), ``accuracy:TASK``, ``latency:DEVICE``, ``macs``, ``params``, ``max:METRIC``, ``min:METRIC``.
-        predictor: what the strategy ``predictor`` reads of an architecture: ``zcp`` (if left out, where tables have proxies), ``vec`` or ``zcpvec``.
+        predictor: what the strategy ``predictor`` reads: ``zcp`` (if left out, where tables have proxies), ``vec`` or ``zcpvec``.
         strategy: ``predictor``, or to compare it with: ``random``, ``local``, ``evolution``, ``nsga2``.
         samples: how many architectures may be asked about.
         seed: of every random number; equal seeds give equal results.
@@ -82,7 +82,7 @@ def search(
         known, values = begin(pool, settings, state, report)
     finally:
         if state is not None:
-            state.__exit__()
+            state.close()
     texts = [pool.text(row) for row in known]
     tests = None if pool.tests is None else pool.tests[known]
     best, front = found_among(texts, values, pool.goals, tests)

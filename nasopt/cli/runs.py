@@ -63,8 +63,8 @@ def _watch(terminal: Terminal, run: Path) -> int:
     from nasopt.api.runs import show_run, watch_run
     from nasopt.report import searches
 
-    for answer, samples in watch_run(run):
-        terminal.say(searches.answer_text(answer, samples))
+    for number, samples, arch, values in watch_run(run):
+        terminal.say(searches.answer_text(number, samples, arch, values))
     result = show_run(run)
     return terminal.show(lambda: searches.show_json(result), lambda style: searches.show_text(result, style))
 

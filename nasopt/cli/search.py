@@ -31,7 +31,7 @@ __all__ = ["command"]
     "objectives",
     multiple=True,
     metavar="WHAT",
-    help="accuracy, accuracy:TASK, latency:DEVICE, macs, params, max:METRIC or min:METRIC; may be given several times.  [default: accuracy]",
+    help="accuracy, accuracy:TASK, latency:DEVICE, macs, params, max:METRIC or min:METRIC; several are a front.  [default: accuracy]",
 )
 @click.option("--predictor", metavar="NAME", help="What the predictor reads: zcp, vec or zcpvec.  [default: zcp if there are proxies]")
 @click.option("--strategy", default="predictor", show_default=True, metavar="NAME", help="predictor, random, local, evolution or nsga2.")

@@ -1,4 +1,4 @@
-"""What few measurements say of many candidates: a Gaussian process with a linear and a smooth part (Rasmussen and Williams, 2006, ch. 2, 5).
+"""What few measurements say of many candidates: a Gaussian process with a linear and a smooth part (Rasmussen and Williams, 2006).
 
     k(x, y) = a x·y / d + (1 − a) exp(−‖x − y‖² / (2 c² d)) + s² [x = y]
 
@@ -68,7 +68,7 @@ class GaussianProcess:
             kernel = _kernel(features, features, shape)
             for noise in NOISES:
                 inside = kernel + noise**2 * np.eye(count)
-                inverse = np.linalg.inv(inside)
+                inverse = np.asarray(np.linalg.inv(inside), np.float64)
                 weights = inverse @ residue
                 variance = max(float(residue @ weights) / count, TINY)
                 evidence = -0.5 * count * np.log(variance) - 0.5 * float(np.linalg.slogdet(inside)[1]) - CLEARLY * (shape[0] < 1.0)

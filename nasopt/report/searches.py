@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nasopt.report.layout import Style
-    from nasopt.search.run_state import Answer
     from nasopt.search_results import FoundArchitecture, RunDetail, RunsResult, RunSummary, SearchObjective, SearchResult
 
 __all__ = [
@@ -80,9 +79,8 @@ def show_text(result: RunDetail, style: Style) -> str:
 
 def front_json(result: RunDetail) -> Body:
     """The body of ``nasopt runs front``."""
-    return {
-        "path": result.summary.path, "objectives": [asdict(one) for one in result.objectives], "front": [asdict(one) for one in result.front]
-    }  # fmt: skip
+    objectives, front = ([asdict(one) for one in some] for some in (result.objectives, result.front))
+    return {"path": result.summary.path, "objectives": objectives, "front": front}
 
 
 def front_text(result: RunDetail, style: Style) -> str:
@@ -90,9 +88,9 @@ def front_text(result: RunDetail, style: Style) -> str:
     return "\n".join(_table(result.front, result.objectives, style)) if result.front else "nothing was asked about yet"
 
 
-def answer_text(answer: Answer, samples: int) -> str:
+def answer_text(number: int, samples: int, arch: str, values: Sequence[float]) -> str:
     """A line of ``nasopt runs watch``."""
-    return f"{answer.number + 1}/{samples}  {'  '.join(f'{value:.6g}' for value in answer.answer)}  {answer.question}"
+    return f"{number}/{samples}  {'  '.join(f'{value:.6g}' for value in values)}  {arch}"
 
 
 def csv_of(rows: Sequence[dict[str, object]]) -> str:

@@ -26,7 +26,6 @@ ACCURACIES: Mapping[tuple[str, str], tuple[str, str | None]] = {
     ("nasbench201", "cifar10"): ("accuracy/valid_cifar10", "accuracy/nats_test_cifar10"),
     ("nasbench201", "cifar100"): ("accuracy/nbsz_valid_cifar100", "accuracy/nats_test_cifar100"),
     ("nasbench201", "ImageNet16-120"): ("accuracy/nbsz_valid_ImageNet16-120", "accuracy/nats_test_ImageNet16-120"),
-    ("nasbench101", "cifar10"): ("accuracy_30001/valid_acc_e108", None),
     **{
         (f"transnasbench101_{size}", task): (f"{size}/valid_{task}", None)
         for size in ("micro", "macro")
@@ -38,7 +37,6 @@ ACCURACIES: Mapping[tuple[str, str], tuple[str, str | None]] = {
 COSTS: Mapping[tuple[str, str], str] = {
     ("nasbench201", "macs"): "accuracy/flops_m",
     ("nasbench201", "params"): "accuracy/params_m",
-    ("nasbench101", "params"): "accuracy_30001/params",
 }
 
 NAMES = "epe_nas fisher flops grad_norm grasp jacov l2_norm nwot params plain snip synflow zen".split()
@@ -105,7 +103,7 @@ class Pool:
 
     def losses(self, values: Floats) -> Floats:
         """Values (k, goals) as what is to be made small."""
-        return values * np.array([-1.0 if goal.largest else 1.0 for goal in self.goals])
+        return np.asarray(values * np.array([-1.0 if goal.largest else 1.0 for goal in self.goals]))
 
     def text(self, row: int) -> str:
         """The official string."""
@@ -120,7 +118,7 @@ def read_pool(space: str, task: str, objectives: Sequence[str] = ("accuracy",), 
     Args:
         space: a space with tables.
         task: of the accuracies.
-        objectives: ``accuracy``, ``latency:DEVICE``, ``macs``, ``params``, or ``max:METRIC`` and ``min:METRIC`` for what else the tables have.
+        objectives: ``accuracy``, ``latency:DEVICE``, ``macs``, ``params``, ``max:METRIC`` or ``min:METRIC``.
         predictor: one of `PREDICTORS`.
 
     Raises:

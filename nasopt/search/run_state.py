@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nasopt.errors import UsageError
 
@@ -99,10 +99,14 @@ class RunState:
         with self._connection:
             self._connection.execute("UPDATE run SET value = 'done' WHERE name = 'state'")
 
-    def __enter__(self) -> RunState:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets others write."""
         self._connection.close()
 
 

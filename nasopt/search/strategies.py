@@ -23,7 +23,7 @@ Strategy = Callable[[Pool, Sequence[int], Floats, int, np.random.Generator], lis
 """From the pool, the rows answered so far in their order, their losses (k, goals), a number and a generator to as many other rows."""
 
 POPULATION, CONTEST = 20, 5
-"""Regularised evolution's (Real et al., AAAI 2019), for budgets of tens to hundreds: how many are alive, how many compete to be a parent."""
+"""Regularised evolution's (Real et al., AAAI 2019), for small budgets: how many are alive, how many compete to be a parent."""
 GENERATIONS, EVOLVED = 30, 100
 """Of the search on predictions, and its population."""
 TRIES = 50
@@ -81,7 +81,7 @@ def nsga2(pool: Pool, known: Sequence[int], losses: Floats, count: int, rng: np.
 
 
 def predictor(pool: Pool, known: Sequence[int], losses: Floats, count: int, rng: np.random.Generator) -> list[int]:
-    """What a predictor fitted to the answers expects most of (Multi-Predict, Section 5.1); with several goals, along the front it predicts."""
+    """What a predictor fitted to the answers expects most of (Multi-Predict, Section 5.1); several goals: along its front."""
     rows = np.array(known)
     scores = normal_scores(losses)
     models = [GaussianProcess.fit(features[rows], scores[:, goal]) for goal, features in enumerate(pool.features)]

@@ -30,6 +30,7 @@ RESULTS = {
     "draw": examples.DRAWING,
     "predict": examples.PREDICTED,
     "proxies": examples.PROXIES,
+    "search": examples.SEARCHED,
     "doctor": examples.DOCTOR,
 }
 
@@ -44,6 +45,7 @@ COMMAND_LINES = {
     "draw": ["draw", "net.onnx", "-o", "net.svg"],
     "predict": ["predict", "net.onnx", "--checkpoint", "trained"],
     "proxies": ["proxies", "net.onnx", "--proxy", "nwot"],
+    "search": ["search", "--space", "nasbench201", "--samples", "20"],
     "doctor": ["doctor"],
 }
 """One that works for each verb; the files exist where the tests run, except for the outputs of compress and apply."""

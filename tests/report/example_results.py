@@ -54,6 +54,7 @@ from nasopt.results import (
     TensorInfo,
     VerifyResult,
 )
+from nasopt.search_results import FoundArchitecture, RunDetail, RunsResult, RunSummary, SearchObjective, SearchResult
 from nasopt.space_results import (
     Architecture,
     BuiltNetwork,
@@ -362,3 +363,23 @@ DEVICES = DevicesResult(
     Path("devices"), (BOARD, LAPTOP), {"onnxruntime": True, "openvino": False, "command": True}, ("devices/x.json: is no calibration",)
 )
 NO_DEVICES = DevicesResult(Path("devices"), (), {"onnxruntime": True})
+
+OBJECTIVES = (
+    SearchObjective("accuracy", "accuracy/valid_cifar10", "max", "%"),
+    SearchObjective("latency:pixel3", "latency:pixel3", "min", "ms"),
+)
+FOUND = FoundArchitecture("|a~0|", 3, {"accuracy": 91.5, "latency:pixel3": 4.5}, 91.5, 94.25, Path("found/nasbench201-01.onnx"))
+UNTESTED = FoundArchitecture("|b~0|", 7, {"latency:pixel3": 2.5}, None, None)
+SEARCHED = SearchResult(
+    "nasbench201", "cifar10", "predictor", "zcp", OBJECTIVES, 3, 14921, 181, 40, FOUND, (FOUND, replace(FOUND, number=9, file=None)),
+    Path("a.run"),
+)  # fmt: skip
+SEARCHED_PLAINLY = SearchResult("nasbench201", "cifar10", "random", None, OBJECTIVES[1:], 0, 15625, 0, 20, UNTESTED, (UNTESTED,), None)
+RUN = RunDetail(
+    RunSummary(Path("a.run"), "running", "nasbench201", "cifar10", "predictor", 3, 12, 40, "2026-11-27T20:00:00Z"),
+    "zcp", OBJECTIVES, FOUND, (FOUND,), ((1, 70.5), (3, 91.5)),
+)  # fmt: skip
+YOUNG_RUN = RunDetail(
+    RunSummary(Path("b.run"), "running", "nasbench201", "cifar10", "random", 3, 0, 40, None), None, OBJECTIVES[1:], None, (), ()
+)  # fmt: skip
+RUNS = RunsResult(Path(), (RUN.summary, YOUNG_RUN.summary))

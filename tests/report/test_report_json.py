@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nasopt.report import devices, predictors, reproduction, spaces, tables
+from nasopt.report import devices, predictors, reproduction, searches, spaces, tables
 from nasopt.report import json as documents
 from nasopt.results import ApplyResult
 from tests.report import example_results as examples
@@ -40,6 +40,12 @@ BODIES = {
     "device-calibrate": [devices.calibrate_json(examples.CALIBRATED)],
     "device-list": [devices.list_json(one) for one in (examples.DEVICES, examples.NO_DEVICES)],
     "device-show": [devices.show_json(one) for one in (examples.SHOWN_DEVICE, examples.SHOWN_BOARD)],
+    "search": [searches.search_json(one) for one in (examples.SEARCHED, examples.SEARCHED_PLAINLY)],
+    "runs-list": [searches.list_json(examples.RUNS)],
+    "runs-show": [searches.show_json(one) for one in (examples.RUN, examples.YOUNG_RUN)],
+    "runs-watch": [searches.show_json(one) for one in (examples.RUN, examples.YOUNG_RUN)],
+    "runs-front": [searches.front_json(examples.RUN)],
+    "runs-export": [searches.export_json(Path("a.csv"), [{"number": 1}])],
     "spaces-list": [spaces.list_json(examples.SPACES)],
     "spaces-show": [spaces.show_json(examples.SPACE)],
     "spaces-sample": [spaces.sample_json(examples.SAMPLED)],
