@@ -84,7 +84,8 @@ def fronts(seeds: int) -> Row:
             reached = np.flatnonzero(middle >= ENOUGH)
             told[device][name] = {
                 "50": float(middle[4]), "100": float(middle[9]), "200": float(middle[19]),
-                "spread_at_200": float(np.std([curve[19] for curve in curves])), "to_99": int(10 * (reached[0] + 1)) if len(reached) else None,
+                "spread_at_200": float(np.std([curve[19] for curve in curves])),
+                "to_99": int(10 * (reached[0] + 1)) if len(reached) else None,
             }  # fmt: skip
             say(device, name, told[device][name])
     return told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nasopt.cli.options import existing_file, force_option, output_file, seed_option, verb
+from nasopt.cli.options import force_option, output_file, seed_option, verb
 
 if TYPE_CHECKING:
     from nasopt.cli.terminal import Terminal
@@ -40,7 +40,7 @@ __all__ = ["command"]
 )
 @seed_option()
 @click.option("--run", type=output_file, metavar="FILE", help="Record the run in FILE (name it *.run).")
-@click.option("--resume", type=existing_file, metavar="FILE", help="Go on with the run in FILE.")
+@click.option("--resume", type=output_file, metavar="FILE", help="Go on with the run in FILE.")
 @click.option(
     "--export", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Write the front's networks as ONNX files."
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nasopt.errors import UsageError
+from nasopt.files import write_atomically
 
 __all__ = ["Answer", "RunState", "read_run"]
 
@@ -52,15 +53,17 @@ class RunState:
         """
         if path.exists():
             raise UsageError(f"{path}: exists already; go on with --resume {path}, or name another file")
+        told = {"schema": SCHEMA, "settings": json.dumps(dict(settings), sort_keys=True), "state": "running"}
         try:
-            connection = _open(path)
-            with connection:
-                connection.executescript(TABLES)
-                told = {"schema": SCHEMA, "settings": json.dumps(dict(settings), sort_keys=True), "state": "running"}
-                connection.executemany("INSERT INTO run VALUES (?, ?)", list(told.items()))
+            # Made in memory and written whole: who is killed before leaves no file that is no run.
+            with closing(sqlite3.connect(":memory:")) as whole, whole:
+                whole.executescript(TABLES)
+                whole.executemany("INSERT INTO run VALUES (?, ?)", list(told.items()))
+                whole.commit()
+                write_atomically(path, whole.serialize())
+            return cls(path, _open(path), settings)
         except (sqlite3.Error, OSError) as error:
             raise UsageError(f"{path}: cannot be written ({error})") from None
-        return cls(path, connection, settings)
 
     @classmethod
     def resume(cls, path: Path) -> RunState:

@@ -32,7 +32,7 @@ def test_json_is_one_document(nasopt, verb):
     assert document["schema"] == f"nasopt/{verb}/1"
     assert document["command"].startswith(f"nasopt {verb}")
     assert document["exit"] == result.exit_code == 0
-    assert document["seed"] == (0 if verb in {"compress", "verify", "bench", "proxies"} else None)
+    assert document["seed"] == (0 if verb in {"compress", "verify", "bench", "proxies", "search"} else None)
 
 
 @pytest.mark.parametrize("verb", VERBS)

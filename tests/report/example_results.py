@@ -371,7 +371,7 @@ OBJECTIVES = (
 FOUND = FoundArchitecture("|a~0|", 3, {"accuracy": 91.5, "latency:pixel3": 4.5}, 91.5, 94.25, Path("found/nasbench201-01.onnx"))
 UNTESTED = FoundArchitecture("|b~0|", 7, {"latency:pixel3": 2.5}, None, None)
 SEARCHED = SearchResult(
-    "nasbench201", "cifar10", "predictor", "zcp", OBJECTIVES, 3, 14921, 181, 40, FOUND, (FOUND, replace(FOUND, number=9, file=None)),
+    "nasbench201", "cifar10", "predictor", "zcp", OBJECTIVES, 0, 14921, 181, 40, FOUND, (FOUND, replace(FOUND, number=9, file=None)),
     Path("a.run"),
 )  # fmt: skip
 SEARCHED_PLAINLY = SearchResult("nasbench201", "cifar10", "random", None, OBJECTIVES[1:], 0, 15625, 0, 20, UNTESTED, (UNTESTED,), None)

@@ -63,11 +63,7 @@ def test_a_killed_writer_loses_nothing_that_it_had_answered(tmp_path: Path) -> N
         time.sleep(rng.uniform(0.02, 0.15))
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-        try:
-            answers = read_run(path)[1]
-        except UsageError:  # killed before its tables were there
-            path.unlink()
-            continue
+        answers = read_run(path)[1]  # from the first moment on it is a run
         assert [one.question for one in answers] == [f"q{number}" for number in range(len(answers))]
         counts.append(len(answers))
     subprocess.run([sys.executable, "-c", WRITER, str(path)], check=True)
