@@ -11,6 +11,7 @@ import numpy as np
 
 from nasopt import __version__
 from nasopt.errors import UsageError
+from nasopt.search.knowledge import informed, read_knowledge
 from nasopt.search.loop import searched
 from nasopt.search.pool import ACCURACIES, PROXIES, Goal, Pool, read_pool
 from nasopt.search.run_state import RunState
@@ -34,6 +35,7 @@ def search(
     seed: int = 0,
     run: str | Path | None = None,
     resume: str | Path | None = None,
+    init_from: str | Path | None = None,
     export: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -46,12 +48,14 @@ def search(
         space: of `nasopt.spaces`, with tables.
         task: of the accuracies; the first that the tables have if left out.
         objectives: ``accuracy`` (if left out), ``accuracy:TASK``, ``latency:DEVICE``, ``macs``, ``params``, ``max:METRIC``, ``min:METRIC``.
-        predictor: what the strategy ``predictor`` reads: ``zcp`` (if left out, where tables have proxies), ``vec`` or ``zcpvec``.
+        predictor: what the strategy ``predictor`` reads: ``zcp``, ``vec`` or ``zcpvec`` (if left out, where tables have proxies).
         strategy: ``predictor``, or to compare it with: ``random``, ``local``, ``evolution``, ``nsga2``.
         samples: how many architectures may be asked about.
         seed: of every random number; equal seeds give equal results.
         run: a file to record the run in.
         resume: the file of a run to go on with; everything else is read from it.
+        init_from: an earlier run of this space, on any task or device, or a CSV file (``arch`` and a column an objective) of own
+            measurements: what it says of candidates is where the strategy ``predictor`` begins. It counts for nothing in the result.
         export: a folder for the networks of the front as ONNX files, with seeded initial weights.
         force: write into a folder that is not empty.
         progress: is told what happens.
@@ -64,8 +68,8 @@ def search(
     if folder is not None and folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not force)):
         raise UsageError(f"{folder}: exists and is no empty directory; --force writes into it")
     if resume is not None:
-        if run is not None or space is not None:
-            raise UsageError(f"--resume {resume} goes on with that run as it was begun: leave --space and --run out")
+        if run is not None or space is not None or init_from is not None:
+            raise UsageError(f"--resume {resume} goes on with that run as it was begun: leave --space, --run and --init-from out")
         state: RunState | None = RunState.resume(Path(resume))
         assert state is not None
         settings = state.settings
@@ -73,9 +77,15 @@ def search(
             raise UsageError(f"{resume}: begun by nasopt {settings.get('version')}, this is {__version__}: begin anew")
     else:
         settings = _settings(space, task, objectives, predictor, strategy, samples, seed)
+        if init_from is not None:
+            if strategy != "predictor":
+                raise UsageError(f"--init-from teaches a predictor; the strategy {strategy} has none")
+            settings["knowledge"] = read_knowledge(Path(init_from), settings["space"], settings["task"], settings["objectives"])
         state = None
     report("read", None, settings["space"])
     pool = read_pool(settings["space"], settings["task"], settings["objectives"], settings["predictor"])
+    if "knowledge" in settings:
+        pool = informed(pool, settings["knowledge"], settings["predictor"])
     if state is None and run is not None:
         state = RunState.create(Path(run), settings)
     try:
@@ -171,7 +181,7 @@ def _settings(
     task = task or next((one for other, one in ACCURACIES if other == space), "cifar10")
     return {
         "space": space, "task": task, "objectives": list(objectives or ("accuracy",)),
-        "predictor": predictor or ("zcp" if strategy == "predictor" and (space, task) in PROXIES else "vec"),
+        "predictor": predictor or ("zcpvec" if strategy == "predictor" and (space, task) in PROXIES else "vec"),
         "strategy": strategy, "samples": samples, "seed": seed, "version": __version__,
     }  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nasopt.cli.options import force_option, output_file, seed_option, verb
+from nasopt.cli.options import existing_file, force_option, output_file, seed_option, verb
 
 if TYPE_CHECKING:
     from nasopt.cli.terminal import Terminal
@@ -33,7 +33,7 @@ __all__ = ["command"]
     metavar="WHAT",
     help="accuracy, accuracy:TASK, latency:DEVICE, macs, params, max:METRIC or min:METRIC; several are a front.  [default: accuracy]",
 )
-@click.option("--predictor", metavar="NAME", help="What the predictor reads: zcp, vec or zcpvec.  [default: zcp if there are proxies]")
+@click.option("--predictor", metavar="NAME", help="What the predictor reads: zcp, vec or zcpvec.  [default: zcpvec if there are proxies]")
 @click.option("--strategy", default="predictor", show_default=True, metavar="NAME", help="predictor, random, local, evolution or nsga2.")
 @click.option(
     "--samples", type=click.IntRange(min=1), default=40, show_default=True, metavar="N", help="Ask about N architectures, all told."
@@ -41,6 +41,7 @@ __all__ = ["command"]
 @seed_option()
 @click.option("--run", type=output_file, metavar="FILE", help="Record the run in FILE (name it *.run).")
 @click.option("--resume", type=output_file, metavar="FILE", help="Go on with the run in FILE.")
+@click.option("--init-from", type=existing_file, metavar="RUN|CSV", help="Begin with what an earlier run or your own measurements say.")
 @click.option(
     "--export", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Write the front's networks as ONNX files."
 )
@@ -57,6 +58,7 @@ def command(
     seed: int,
     run: Path | None,
     resume: Path | None,
+    init_from: Path | None,
     export: Path | None,
     force: bool,
 ) -> int:
@@ -80,6 +82,7 @@ def command(
                 seed=seed,
                 run=run,
                 resume=resume,
+                init_from=init_from,
                 export=export,
                 force=force,
                 progress=progress,

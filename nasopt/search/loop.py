@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nasopt.search.pool import Pool
-from nasopt.search.strategies import STRATEGIES, at_random
+from nasopt.search.strategies import STRATEGIES, at_random, standing
 
 __all__ = ["STEP", "Ask", "searched"]
 
@@ -41,8 +41,14 @@ def searched(pool: Pool, strategy: str, samples: int, seed: int, ask: Ask, step:
         count = min(step, samples - len(known), len(pool) - len(known))
         rng = np.random.default_rng((seed, len(known)))  # by step, so that a run that is repeated needs no generator's state
         losses = pool.losses(np.array(values, np.float64).reshape(len(known), len(pool.goals)))
-        new = STRATEGIES[strategy](pool, known, losses, count, rng) if known else at_random(pool, known, losses, count, rng)
+        new = STRATEGIES[strategy](pool, known, losses, count, rng) if known else _first(pool, losses, count, rng)
         for row in new:
             values.append(ask(len(known), row))
             known.append(row)
     return known, np.array(values, np.float64)
+
+
+def _first(pool: Pool, losses: Floats, count: int, rng: np.random.Generator) -> list[int]:
+    """Any; half of them what earlier knowledge expects most of, where there is some."""
+    likely = [] if pool.expected is None else [int(row) for row in standing(pool.expected)[: count // 2]]
+    return [*likely, *at_random(pool, likely, losses, count - len(likely), rng)]

@@ -82,6 +82,7 @@ class Pool:
         tests: test accuracies, (n,), which no search reads; None where the tables have none.
         features: what predictors read, a goal each: (n, d).
         left_out: architectures of the tables that lack a figure.
+        expected: what earlier knowledge says of each and every goal, less is better, (n, goals); None without any.
     """
 
     space: Space
@@ -92,6 +93,7 @@ class Pool:
     tests: Floats | None
     features: tuple[Floats, ...]
     left_out: int
+    expected: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.genes)

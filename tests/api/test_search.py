@@ -26,7 +26,7 @@ SPACE = "nasbench201"
 
 def test_what_is_told_is_what_the_tables_say() -> None:
     result = search(SPACE, objectives=["accuracy", "latency:pixel3", "params"], samples=30, seed=1)
-    assert (result.evaluations, result.predictor, result.task) == (30, "zcp", "cifar10")
+    assert (result.evaluations, result.predictor, result.task) == (30, "zcpvec", "cifar10")
     for one in (result.best, *result.front):
         told = query(SPACE, one.arch, ["accuracy/valid_cifar10", "accuracy/nats_test_cifar10", "latency:pixel3", "accuracy/params_m"])[
             0
@@ -111,6 +111,42 @@ def test_the_front_is_exported_as_networks(tmp_path: Path) -> None:
     assert model.graph.output[0].type.tensor_type.shape.dim[1].dim_value == 100
     with pytest.raises(UsageError, match="no empty directory"):
         search(SPACE, samples=5, export=tmp_path / "found")
+
+
+def test_earlier_runs_and_own_measurements_are_a_beginning(tmp_path: Path) -> None:
+    space, target = "transnasbench101_micro", "class_object"
+    search(space, task="class_scene", samples=60, run=tmp_path / "scene.run")
+    told = query(space, [str(row["arch"]) for row in table_of(tmp_path / "scene.run")], [f"micro/valid_{target}"])
+    lines = ["arch,accuracy", *(f"{one.key},{one.values[f'micro/valid_{target}']}" for one in told)]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    ranks = {}
+    for source in (None, "scene.run", "own.csv"):
+        found = [
+            search(space, task=target, samples=10, seed=seed, init_from=source and tmp_path / source).best.valid_accuracy
+            for seed in range(5)
+        ]
+        ranks[source] = float(np.median(found))
+    assert ranks["scene.run"] > ranks[None]
+    assert ranks["own.csv"] > ranks[None]
+    begun = search(space, task=target, samples=25, init_from=tmp_path / "scene.run", run=tmp_path / "b.run")
+    (tmp_path / "scene.run").unlink()  # it is in the record
+    assert search(resume=tmp_path / "b.run") == begun
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("arch\nx", "no column accuracy"),
+        ("arch,accuracy\nx,1", "1 measurements"),
+        ("arch,accuracy\nx,much", "much"),
+        ("arch,accuracy\na,1\nb,2\nc,3", "no architecture"),
+        ("arch,accuracy\n64-41414-0_00_000,nan", "not finite"),
+    ],
+)
+def test_measurements_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "own.csv").write_text(text)
+    with pytest.raises(UsageError, match=said):
+        search("transnasbench101_micro", samples=10, init_from=tmp_path / "own.csv")
 
 
 @pytest.mark.parametrize(
