@@ -2,8 +2,9 @@
 
     python -m benchmarks.search_transfer [--seeds 10]
 
-Ordered pairs of tasks: TransNAS-Bench-101 micro (seven), NAS-Bench-201 (three). An earlier search asked about 40 architectures of the source; how many
-does one on the target ask about, with and without, until it has one of the best `BEST` of all, in the median over seeds (60 where it never has)?
+Ordered pairs of tasks: TransNAS-Bench-101 micro (seven), NAS-Bench-201 (three). An earlier one asked about 40 architectures of the source.
+How many does one on the target ask about, with and without it, until it has one of the best `BEST` of all, in the median over seeds (60
+where it never has)?
 """
 
 from __future__ import annotations

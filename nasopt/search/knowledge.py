@@ -1,7 +1,7 @@
 """What earlier searches and the user's own measurements say: a first belief about every candidate, however little they are alike.
 
-Earlier figures are of another task, device or run, so their values mean nothing here. What a predictor learns from them about the candidates of
-this search does: it is one more feature of each, which the search's own answers confirm or not, and half of the first ones asked about follow it.
+Earlier figures are of another task or device, so their values mean nothing. What a predictor learns from them about the candidates
+does: it is one more feature of each, which the search's own answers confirm or not, and half of the first ones follow it.
 """
 
 from __future__ import annotations

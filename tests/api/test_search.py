@@ -117,7 +117,8 @@ def test_earlier_runs_and_own_measurements_are_a_beginning(tmp_path: Path) -> No
     space, target = "transnasbench101_micro", "class_object"
     search(space, task="class_scene", samples=60, run=tmp_path / "scene.run")
     told = query(space, [str(row["arch"]) for row in table_of(tmp_path / "scene.run")], [f"micro/valid_{target}"])
-    lines = ["arch,accuracy", *(f"{one.key},{one.values[f'micro/valid_{target}']}" for one in told)]
+    values = [(one.key, one.values[f"micro/valid_{target}"]) for one in told]
+    lines = ["arch,accuracy", *(f'"{key}",{value}' for key, value in values)]
     (tmp_path / "own.csv").write_text("\n".join(lines))
     ranks = {}
     for source in (None, "scene.run", "own.csv"):
