@@ -59,7 +59,11 @@ def best(task: str, seeds: int) -> Row:
             for count, tests in found.items()
         }  # fmt: skip
         say(task, name, told[name]["40"])
-    return {"best_of_pool": float(pool.tests.max()), "pool": len(pool), "ways": told}
+    every = read_pool(SPACE, task, ["accuracy"], "vec")
+    assert every.tests is not None
+    without = [float(every.tests[row]) for row, genes in enumerate(every.genes) if genes not in pool.rows]
+    left = {"functions": len(without), "best": max(without, default=None)}
+    return {"best_of_pool": float(pool.tests.max()), "pool": len(pool), "without_proxies": left, "ways": told}
 
 
 def fronts(seeds: int) -> Row:

@@ -1,7 +1,8 @@
 """Make a trained ONNX network smaller: ONNX in, ONNX out, weights kept, no data set, no source code, no GPU.
 
 Each verb of the command line is a function here (groups of verbs have theirs in `nasopt.api.spaces`, `nasopt.api.tables`,
-`nasopt.api.train` and `nasopt.api.device`): it returns a record of `nasopt.results` or raises an error of `nasopt.errors`.
+`nasopt.api.train`, `nasopt.api.device` and `nasopt.api.runs`; `search` is in `nasopt.api.search`): it returns a record
+of `nasopt.results` or raises an error of `nasopt.errors`.
 Names are looked up when they are first used, so that ``import nasopt`` costs nothing.
 """
 

@@ -18,7 +18,7 @@ from nasopt.search.run_state import RunState
 from nasopt.search.strategies import STRATEGIES
 from nasopt.search_results import FoundArchitecture, SearchObjective, SearchResult
 
-__all__ = ["begin", "found_among", "objectives_of", "search"]
+__all__ = ["found_among", "objectives_of", "search"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Progress = Callable[[str, float | None, str], None]
@@ -82,14 +82,14 @@ def search(
                 raise UsageError(f"--init-from teaches a predictor; the strategy {strategy} has none")
             settings["knowledge"] = read_knowledge(Path(init_from), settings["space"], settings["task"], settings["objectives"])
         state = None
-    report("read", None, settings["space"])
-    pool = read_pool(settings["space"], settings["task"], settings["objectives"], settings["predictor"])
-    if "knowledge" in settings:
-        pool = informed(pool, settings["knowledge"], settings["predictor"])
-    if state is None and run is not None:
-        state = RunState.create(Path(run), settings)
     try:
-        known, values = begin(pool, settings, state, report)
+        report("read", None, settings["space"])
+        pool = read_pool(settings["space"], settings["task"], settings["objectives"], settings["predictor"])
+        if "knowledge" in settings:
+            pool = informed(pool, settings["knowledge"], settings["predictor"])
+        if state is None and run is not None:
+            state = RunState.create(Path(run), settings)
+        known, values = _run(pool, settings, state, report)
     finally:
         if state is not None:
             state.close()
@@ -116,7 +116,7 @@ def search(
     )
 
 
-def begin(pool: Pool, settings: Mapping[str, Any], state: RunState | None, report: Progress) -> tuple[list[int], Floats]:
+def _run(pool: Pool, settings: Mapping[str, Any], state: RunState | None, report: Progress) -> tuple[list[int], Floats]:
     """Runs a search by its settings; what is on record is not asked again."""
     samples = min(settings["samples"], len(pool))
 

@@ -1,1 +1,1 @@
-"""Which of the admissible changes to make: pymoo's problem and operators over vectors of integers, and the allocation of a budget."""
+"""What to take: of the admissible changes to a network, and of the architectures of a space."""

@@ -81,7 +81,7 @@ class Pool:
         values: of each and every goal, in the tables' units, (n, goals): a search reads only the rows that it asks for.
         tests: test accuracies, (n,), which no search reads; None where the tables have none.
         features: what predictors read, a goal each: (n, d).
-        left_out: architectures of the tables that lack a figure.
+        left_out: candidates that lack a figure.
         expected: what earlier knowledge says of each and every goal, less is better, (n, goals); None without any.
     """
 
@@ -141,6 +141,7 @@ def read_pool(space: str, task: str, objectives: Sequence[str] = ("accuracy",), 
             first.setdefault(known.key(one), row)
         kept = np.array(list(first.values()))
     proxies = _proxies(known, task, genes, space) if predictor != "vec" and any(goal.accuracy for goal in goals) else None
+    candidates = len(kept)
     if proxies is not None:
         kept = kept[np.isfinite(proxies[kept]).all(axis=1)]
     vectors = np.stack([known.vec(genes[row]) for row in kept]).astype(np.float64)
@@ -154,7 +155,7 @@ def read_pool(space: str, task: str, objectives: Sequence[str] = ("accuracy",), 
         np.stack(columns, axis=1),
         None if test is None else _tests(space, test, [found.keys[row] for row in kept]),
         tuple(read if goal.accuracy else vectors for goal in goals),
-        found.left_out + (len({known.key(one) for one in genes} - {known.key(genes[row]) for row in kept})),
+        found.left_out + candidates - len(kept),
     )  # fmt: skip
 
 

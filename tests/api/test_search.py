@@ -39,6 +39,13 @@ def test_what_is_told_is_what_the_tables_say() -> None:
     assert result.best.valid_accuracy == max(one.values["accuracy"] for one in result.front)
 
 
+@pytest.mark.parametrize(("objectives", "candidates"), [(["accuracy"], 6466), (["accuracy", "latency:pixel3"], 15625)])
+def test_every_candidate_can_be_chosen_or_is_counted_as_left_out(objectives: list[str], candidates: int) -> None:
+    result = search(SPACE, objectives=objectives, samples=5)
+    assert result.left_out > 0
+    assert result.pool + result.left_out == candidates
+
+
 def test_a_predictor_needs_forty_architectures() -> None:
     found = [search(SPACE, samples=40, seed=seed).best.test_accuracy for seed in range(5)]
     assert np.median(found) >= 94.27  # of 15,625 cells 8 reach as much
